@@ -1,0 +1,1 @@
+"""The five things that Runstead does; they never import one another."""

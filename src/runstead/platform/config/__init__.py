@@ -1,0 +1,1 @@
+"""File, environment and flags become frozen settings; every error names file, line, column and field."""

@@ -1,0 +1,1 @@
+"""Running what is not ours: `process` for programs, `script` for JavaScript."""

@@ -1,0 +1,1 @@
+"""Supervised subprocesses: sandbox, limits, output, kill."""

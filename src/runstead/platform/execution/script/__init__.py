@@ -1,0 +1,1 @@
+"""JavaScript isolates in worker processes behind a narrow engine protocol."""

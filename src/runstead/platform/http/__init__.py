@@ -1,0 +1,1 @@
+"""The ASGI host: middleware, errors to envelopes, OpenAPI, the server."""

@@ -1,0 +1,1 @@
+"""Who is asking, and the one permission check."""

@@ -1,0 +1,1 @@
+"""Where things are kept: rows in `sql`, write-once blobs in `objects`."""

@@ -1,0 +1,1 @@
+"""Write-once blobs under keys."""

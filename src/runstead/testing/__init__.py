@@ -1,0 +1,1 @@
+"""Fakes and factories, also for people who write apps on Runstead."""
