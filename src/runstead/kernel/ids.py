@@ -54,7 +54,11 @@ class IdSource:
     def ulid(self) -> str:
         """A new ULID: 26 characters of Crockford's base 32, upper case."""
         milliseconds, counter = self._tick()
-        value = (milliseconds << 80) | (counter << 68) | (int.from_bytes(self._random(9), "big") & ((1 << 68) - 1))
+        value = (
+            (milliseconds << 80)
+            | (counter << 68)
+            | (int.from_bytes(self._random(9), "big") & ((1 << 68) - 1))
+        )
         return "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
 
 
