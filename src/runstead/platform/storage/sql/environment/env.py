@@ -1,0 +1,7 @@
+"""What Alembic runs for an upgrade. The connection and its transaction are the caller's."""
+
+from alembic import context
+
+context.configure(connection=context.config.attributes["connection"])
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,151 @@
+"""PostgreSQL through psycopg 3, with the same two calls."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import sqlalchemy
+from sqlalchemy import event
+from sqlalchemy.pool import QueuePool
+
+from runstead.platform.storage.sql.errors import (
+    DatabaseUnreachableError,
+    is_disconnect,
+    is_serialization_failure,
+    translate,
+)
+from runstead.platform.storage.sql.guard import end, guard
+from runstead.platform.storage.sql.signals import taken_signals
+from runstead.platform.storage.sql.threads import WorkThreads
+from runstead.platform.storage.sql.waiting import Waiting
+
+#: Times that a work is run when PostgreSQL refuses its transaction for the sake of others, or the connection was stale.
+ATTEMPTS_MAX: Final = 12
+
+#: Seconds between two attempts: doubled each time, with jitter, up to the maximum.
+BACK_OFF_SECONDS: Final = 0.002
+BACK_OFF_SECONDS_MAX: Final = 0.25
+
+#: Seconds to wait for the server when a connection is made.
+CONNECT_SECONDS_MAX: Final = 5
+
+#: The key of the advisory lock for schema changes: "runstead" in ASCII, as a signed 64-bit number.
+SCHEMA_LOCK: Final = int.from_bytes(b"runstead", "big")
+
+
+class PostgresBackend:
+    """Writes are serializable, reads are one repeatable snapshot: a store that is right on SQLite's one writer is right here.
+
+    A work is run again when the server refuses its transaction (serialization failure, deadlock) or when a pooled connection
+    turns out to be dead before the commit was sent. A connection lost during the commit is not tried again: nobody
+    can know whether it happened.
+    """
+
+    def __init__(
+        self, url: sqlalchemy.URL, *, readers: int, writers: int, committed: Callable[[Sequence[str]], None]
+    ) -> None:
+        self.readers = WorkThreads(readers, "runstead-sql-reader")
+        self.writers = WorkThreads(writers, "runstead-sql-writer")
+        self.retries = 0
+        self._committed = committed
+        self._engine = sqlalchemy.create_engine(
+            url,
+            poolclass=QueuePool,
+            pool_size=readers + writers,
+            max_overflow=1,
+            connect_args={"connect_timeout": CONNECT_SECONDS_MAX, "application_name": "runstead"},
+        )
+        event.listen(self._engine, "connect", _insist_on_durability)
+        self._reading = self._engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        self._writing = self._engine.execution_options(isolation_level="SERIALIZABLE")
+        guard(self._writing)
+
+    def open(self) -> None:
+        """Connect once, so that a wrong URL shows at the start. Blocking."""
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
+
+    def close(self) -> None:
+        """Finish what waits, close every connection. Blocking."""
+        self.writers.close()
+        self.readers.close()
+        self._engine.dispose()
+
+    def read(self, one: Waiting[Any]) -> None:
+        self.readers.submit(one, self._read)
+
+    def write(self, one: Waiting[Any]) -> None:
+        self.writers.submit(one, self._write)
+
+    def _read(self, one: Waiting[Any]) -> None:
+        def attempt() -> None:
+            with self._reading.connect() as connection:
+                one.run(connection)
+
+        self._try_again(attempt)
+
+    def _write(self, one: Waiting[Any]) -> None:
+        def attempt() -> None:
+            with self._writing.connect() as connection:
+                transaction = connection.begin()
+                try:
+                    one.run(connection)
+                except BaseException:
+                    taken_signals(connection)
+                    if transaction.is_active:
+                        end(connection, transaction.rollback)
+                    raise
+                signals = taken_signals(connection)
+                _commit(connection, transaction)
+            if signals:
+                self._committed(signals)
+
+        self._try_again(attempt)
+
+    def _try_again(self, attempt: Callable[[], None]) -> None:
+        for number in range(1, ATTEMPTS_MAX + 1):
+            try:
+                attempt()
+                return
+            except sqlalchemy.exc.DBAPIError as error:
+                stale = is_disconnect(error)
+                if number == ATTEMPTS_MAX or not (stale or is_serialization_failure(error)):
+                    raise
+                self.retries += 1
+                # One dead connection means that the pool is full of them; a second failure is the server's.
+                number_of_waits = number if not stale else min(number, 3)
+            longest = min(BACK_OFF_SECONDS * 2**number_of_waits, BACK_OFF_SECONDS_MAX)
+            time.sleep(random.uniform(longest / 2, longest))  # noqa: S311 - jitter, not a secret
+
+    @contextmanager
+    def schema_change(self) -> Iterator[sqlalchemy.Connection]:
+        """One transaction that may change tables, alone on the server. Blocking."""
+        with self._engine.connect() as connection, connection.begin():
+            connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:key)"), {"key": SCHEMA_LOCK})
+            yield connection
+
+
+def _commit(connection: sqlalchemy.Connection, transaction: sqlalchemy.RootTransaction) -> None:
+    try:
+        end(connection, transaction.commit)
+    except sqlalchemy.exc.DBAPIError as error:
+        if is_disconnect(error):
+            raise DatabaseUnreachableError(
+                "The connection to the database was lost during a commit; it may or may not have happened."
+            ) from translate(error)
+        raise
+
+
+def _insist_on_durability(driver: Any, _record: Any) -> None:
+    """Turn ``synchronous_commit`` on where it is off, since a write that returned must last; stronger settings stay."""
+    with driver.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+        )
+    driver.commit()
