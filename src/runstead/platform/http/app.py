@@ -1,0 +1,101 @@
+"""The server's one ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Any
+
+from runstead.kernel.capability import ASGIApp, Capability, Receive, Scope, Send
+from runstead.platform.config.settings import ServerSettings
+from runstead.platform.http.builtin import builtin_routes
+from runstead.platform.http.dispatch import Dispatch
+from runstead.platform.http.info import ServerInfo
+from runstead.platform.http.middleware.access import Access
+from runstead.platform.http.middleware.authentication import Authentication
+from runstead.platform.http.middleware.body_limit import BodyLimit, BodyLimiter
+from runstead.platform.http.middleware.error_boundary import ErrorBoundary
+from runstead.platform.http.middleware.origin_guard import OriginGuard
+from runstead.platform.http.middleware.request_id import RequestId
+from runstead.platform.http.middleware.security_headers import SecurityHeaders
+from runstead.platform.http.openapi import ApiDescription
+from runstead.platform.http.router import body_limits_of, build_router
+from runstead.platform.identity import Identity
+from runstead.platform.observability import Health, Metrics
+
+Lifespan = Callable[[], AbstractAsyncContextManager[None]]
+
+
+def build_app(
+    *,
+    capabilities: Sequence[Capability],
+    settings: ServerSettings,
+    identity: Identity,
+    health: Health,
+    metrics: Metrics,
+    info: ServerInfo | None = None,
+    routes: Sequence[Any] = (),
+    body_limits: Iterable[BodyLimit] = (),
+    lifespan: Lifespan | None = None,
+) -> ASGIApp:
+    """Put the stack around what the capabilities serve. No I/O.
+
+    The capabilities' health checks are added to ``health``. ``lifespan`` is for servers that speak the lifespan protocol;
+    :func:`serve` does not, its caller opens everything before it.
+    """
+    info = info or ServerInfo()
+    for capability in capabilities:
+        health.add(*capability.checks)
+    dispatchers = [dispatcher for capability in capabilities for dispatcher in capability.dispatchers]
+    handlers = [*routes, *(route for capability in capabilities for route in capability.routes)]
+    description = ApiDescription(info=info, dispatchers=dispatchers)
+    handlers += builtin_routes(health=health, metrics=metrics, info=info, openapi=description.document)
+    description.handlers = handlers
+    router = build_router(handlers)
+
+    # The first is the outermost.
+    layers: list[Callable[[ASGIApp], ASGIApp]] = [
+        RequestId,
+        partial(Access, metrics=metrics, log=settings.access_log),
+        partial(SecurityHeaders, tls=bool(settings.tls_cert)),
+        ErrorBoundary,
+        partial(OriginGuard, host=settings.host, allowed_hosts=settings.allowed_hosts),
+        partial(BodyLimiter, default=settings.body_max_bytes, limits=[*body_limits, *body_limits_of(router)]),
+        partial(Authentication, identity=identity),
+    ]
+    app: ASGIApp = Dispatch(dispatchers, router)
+    for layer in reversed(layers):
+        app = layer(app)
+    return Application(app, lifespan)
+
+
+class Application:
+    """The door: requests go to the stack; a server that speaks the lifespan protocol is served too."""
+
+    def __init__(self, stack: ASGIApp, lifespan: Lifespan | None) -> None:
+        self._stack = stack
+        self._lifespan = lifespan
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await self._stack(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        stage = "startup"
+        try:
+            if self._lifespan is None:
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+            else:
+                async with self._lifespan():
+                    await send({"type": "lifespan.startup.complete"})
+                    stage = "shutdown"
+                    await receive()
+        except Exception as error:
+            await send({"type": f"lifespan.{stage}.failed", "message": str(error)})
+            raise
+        await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,113 @@
+"""No request body is larger, or slower, than its route allows.
+
+The limit is the server's ``body_max_bytes`` unless the route says otherwise:
+
+- a Litestar handler by ``opt={"body_max_bytes": N}``;
+- anything else by ``body_limit(prefix, N)`` handed to ``build_app(body_limits=[...])``.
+
+The longest matching rule wins. A dispatcher that wants another limit for one of its routes registers the larger one for its
+prefix and passes the smaller one to ``read_body``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from runstead.kernel.capability import ASGIApp, Receive, Scope, Send
+from runstead.kernel.errors import BadRequestError, RequestTimeoutError
+from runstead.platform.http.body import too_large
+from runstead.platform.http.scope import header_of
+
+#: Seconds that the next piece of a body may be waited for. Slower senders hold a connection for nothing.
+BODY_IDLE_SECONDS_MAX: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimit:
+    """A limit for paths. ``method`` None means every method."""
+
+    pattern: re.Pattern[str]
+    bytes_max: int
+    method: str | None = None
+
+
+def body_limit(path_prefix: str, bytes_max: int) -> BodyLimit:
+    """A limit for a path and everything below it."""
+    prefix = path_prefix.rstrip("/")
+    return BodyLimit(re.compile(re.escape(prefix) + "(?:/.*)?", re.DOTALL), bytes_max)
+
+
+class BodyLimiter:
+    """Refuses by ``Content-Length`` before a byte is read, and counts while reading for those who do not announce it."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        default: int,
+        limits: Iterable[BodyLimit] = (),
+        idle_seconds: float = BODY_IDLE_SECONDS_MAX,
+    ) -> None:
+        self._app = app
+        self._default = default
+        self._limits = sorted(limits, key=lambda limit: -len(limit.pattern.pattern))
+        self._idle_seconds = idle_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = self._announced(scope)
+        if announced == 0:
+            await self._app(scope, receive, send)
+            return
+        limit = self._limit_of(scope)
+        if announced is not None and announced > limit:
+            raise too_large(limit)
+        state = scope["state"]
+        state["bytes_in"] = 0
+        complete = False
+
+        async def limited_receive() -> Any:
+            nonlocal complete
+            if complete:
+                return await receive()
+            try:
+                async with asyncio.timeout(self._idle_seconds):
+                    message = await receive()
+            except TimeoutError:
+                raise RequestTimeoutError(
+                    "The body came too slowly.", headers={"Connection": "close"}
+                ) from None
+            if message["type"] == "http.request":
+                state["bytes_in"] += len(message.get("body", b""))
+                if state["bytes_in"] > limit:
+                    raise too_large(limit)
+                complete = not message.get("more_body", False)
+            return message
+
+        await self._app(scope, limited_receive, send)
+
+    @staticmethod
+    def _announced(scope: Scope) -> int | None:
+        """Bytes to come; None when it is not known, 0 when there is no body."""
+        length = header_of(scope, b"content-length")
+        if length is not None:
+            if not (length.isascii() and length.isdigit()):
+                raise BadRequestError("Content-Length is not a number.")
+            return int(length)
+        # A request of HTTP/1 without either header has no body (RFC 9112 section 6.3); HTTP/2 needs neither.
+        chunked = header_of(scope, b"transfer-encoding") is not None
+        return None if chunked or not scope["http_version"].startswith("1") else 0
+
+    def _limit_of(self, scope: Scope) -> int:
+        # As the router reads it: doubled slashes must not lead around a limit.
+        path, method = "/" + "/".join(part for part in scope["path"].split("/") if part), scope["method"]
+        for limit in self._limits:
+            if limit.method in (None, method) and limit.pattern.fullmatch(path):
+                return limit.bytes_max
+        return self._default

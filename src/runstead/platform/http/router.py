@@ -1,0 +1,51 @@
+"""Litestar, reduced to what we use of it: routing, injection, validation and the API description."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+
+from runstead.platform.http.middleware.body_limit import BodyLimit
+
+
+def _pass_on(_request: Any, error: Exception) -> NoReturn:
+    """Errors are answered in one place, the boundary of the stack."""
+    raise error
+
+
+def build_router(routes: Sequence[Any]) -> Litestar:
+    """The router of these handlers. The stack around it has its own limits, compression, errors and documentation."""
+    return Litestar(
+        route_handlers=list(routes),
+        debug=False,
+        logging_config=None,
+        openapi_config=None,
+        request_max_body_size=None,
+        exception_handlers={Exception: _pass_on},
+    )
+
+
+def body_limits_of(router: Litestar) -> Iterator[BodyLimit]:
+    """The limits that handlers declare by ``opt={"body_max_bytes": N}``."""
+    for route in router.routes:
+        if not isinstance(route, HTTPRoute):
+            continue
+        pattern = re.compile(_path_pattern(route.path_components), re.DOTALL)
+        for method, (handler, _model) in route.route_handler_map.items():
+            bytes_max = handler.opt.get("body_max_bytes")
+            if bytes_max is not None:
+                yield BodyLimit(pattern, int(bytes_max), method)
+
+
+def _path_pattern(components: Sequence[Any]) -> str:
+    parts = []
+    for component in components:
+        if isinstance(component, str):
+            parts.append("/" + re.escape(component))
+        else:
+            parts.append("/.+" if component.type.__name__ == "Path" else "/[^/]+")
+    return "".join(parts) or "/"
