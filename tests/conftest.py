@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from tests.services import MissingServiceError, PostgresCluster, postgres_cluster
 
 from runstead.platform.storage.sql import Database
-from tests.services import MissingServiceError, PostgresCluster, postgres_cluster
 
 
 @pytest.fixture(scope="session")
