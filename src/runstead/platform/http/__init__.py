@@ -24,6 +24,7 @@ from runstead.platform.http.reserved import RESERVED_PREFIXES, is_reserved
 from runstead.platform.http.responses import bytes_response, error_response, json_response
 from runstead.platform.http.scope import actor_of, header_of, request_id_of, set_route
 from runstead.platform.http.server import serve
+from runstead.platform.http.sse import EventStream, SseEvent, sse
 from runstead.platform.identity import guard
 
 __all__ = [
@@ -31,10 +32,12 @@ __all__ = [
     "RESERVED_PREFIXES",
     "BodyLimit",
     "ClientDisconnectedError",
+    "EventStream",
     "MethodNotAllowedError",
     "MisdirectedError",
     "NotAcceptableError",
     "ServerInfo",
+    "SseEvent",
     "UnsupportedMediaTypeError",
     "actor_of",
     "body_limit",
@@ -49,4 +52,5 @@ __all__ = [
     "request_id_of",
     "serve",
     "set_route",
+    "sse",
 ]

@@ -15,6 +15,7 @@ from runstead.platform.http.info import ServerInfo
 from runstead.platform.http.middleware.access import Access
 from runstead.platform.http.middleware.authentication import Authentication
 from runstead.platform.http.middleware.body_limit import BodyLimit, BodyLimiter
+from runstead.platform.http.middleware.compression import Compression
 from runstead.platform.http.middleware.error_boundary import ErrorBoundary
 from runstead.platform.http.middleware.origin_guard import OriginGuard
 from runstead.platform.http.middleware.request_id import RequestId
@@ -63,6 +64,7 @@ def build_app(
         partial(OriginGuard, host=settings.host, allowed_hosts=settings.allowed_hosts),
         partial(BodyLimiter, default=settings.body_max_bytes, limits=[*body_limits, *body_limits_of(router)]),
         partial(Authentication, identity=identity),
+        Compression,
     ]
     app: ASGIApp = Dispatch(dispatchers, router)
     for layer in reversed(layers):
