@@ -1,0 +1,247 @@
+"""One call of one program, from the folder that is made for it to the folder that is left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from runstead.capabilities.endpoints.folders import RunFolders
+from runstead.capabilities.endpoints.lines import LineSplitter, level_of
+from runstead.capabilities.endpoints.model import Call, Endpoint, RunReport, RunStatus
+from runstead.capabilities.endpoints.outcome import Verdict, judge
+from runstead.capabilities.endpoints.ports import LogSink, Redactor
+from runstead.capabilities.endpoints.programs import argv_of, environment_of, readable_roots
+from runstead.capabilities.endpoints.redaction import redact_json
+from runstead.kernel.clock import Clock
+from runstead.kernel.errors import RunsteadError, UnavailableError
+from runstead.kernel.limits import KIB, MIB
+from runstead.platform.execution.process import (
+    Exit,
+    Launch,
+    ProcessLimits,
+    RunningProcess,
+    SandboxMode,
+    Supervisor,
+)
+
+#: Files that a program may hold open at once.
+OPEN_FILES_MAX = 1024
+#: Between the request to stop and the end by force, when the caller has gone away.
+ABORT_GRACE_SECONDS = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Run:
+    """A run that is going on."""
+
+    id: str
+    endpoint: Endpoint
+    call: Call
+    queued_ms: float
+    started_at: datetime
+    started: float
+    stdout: bytearray = field(default_factory=bytearray)
+    stderr: bytearray = field(default_factory=bytearray)
+    lines: LineSplitter = field(default_factory=LineSplitter)
+    process: RunningProcess | None = None
+    #: Why it was called off; None while it was not.
+    aborted: str | None = None
+    report: RunReport | None = None
+    killing: asyncio.Task[None] | None = None
+
+    @property
+    def source(self) -> str:
+        return f"endpoint:{self.endpoint.name}"
+
+    def abort(self, reason: str) -> None:
+        """Call it off. It still ends in the ordinary way, with a folder."""
+        if self.aborted is None:
+            self.aborted = reason
+        if self.process is not None and self.killing is None:
+            self.killing = asyncio.ensure_future(self.process.kill(grace_seconds=ABORT_GRACE_SECONDS))
+
+
+class Runner:
+    """Runs programs. Each run ends with a verdict and a folder, whatever the program does."""
+
+    def __init__(
+        self,
+        *,
+        folders: RunFolders,
+        supervisor: Supervisor,
+        sandbox: SandboxMode,
+        redactor: Redactor,
+        logs: LogSink,
+        clock: Clock,
+        environ: Mapping[str, str],
+    ) -> None:
+        self._folders = folders
+        self._supervisor = supervisor
+        self._sandbox = sandbox
+        self._redactor = redactor
+        self._logs = logs
+        self._clock = clock
+        self._environ = environ
+
+    async def run(self, run: Run) -> Verdict:
+        """Do it all. A fault of our own becomes a verdict too, and goes to the log."""
+        folder: Path | None = None
+        end: Exit | None = None
+        try:
+            folder, launch = await asyncio.to_thread(self._prepare, run)
+            end = await self._execute(run, launch)
+            for line in run.lines.close():
+                self._emit_line(run, line)
+            verdict = await asyncio.to_thread(self._finish, run, folder, end)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends this run only
+            verdict = await self._failed_by_us(run, folder, end, error)
+        self._emit_failure(run, verdict)
+        return verdict
+
+    def _prepare(self, run: Run) -> tuple[Path, Launch]:
+        endpoint, settings = run.endpoint, run.endpoint.settings
+        request = {
+            "entry_ids": list(run.call.entry_ids),
+            "params": dict(run.call.params),
+            "request_id": run.call.request_id,
+            "endpoint": endpoint.name,
+            "run_id": run.id,
+        }
+        folder = self._folders.create(endpoint.name, run.id, request)
+        artifacts = folder / "artifacts"
+        argv = argv_of(endpoint.script, endpoint.venv)
+        environment = environment_of(
+            settings.env, self._environ, home=endpoint.working_dir, venv=endpoint.venv
+        )
+        environment["RUNSTEAD_ARTIFACTS"] = str(artifacts)
+        environment["RUNSTEAD_RUN_ID"] = run.id
+        return folder, Launch(
+            argv=argv,
+            working_dir=endpoint.working_dir,
+            env=environment,
+            limits=ProcessLimits(
+                wall_seconds=settings.timeout_ms / 1000,
+                cpu_seconds=settings.max_cpu_seconds,
+                memory_bytes=settings.max_memory_mb * MIB,
+                processes=settings.max_processes,
+                open_files=OPEN_FILES_MAX,
+                output_bytes=settings.max_output_bytes,
+                network=settings.network,
+            ),
+            stdin=_json_line(request),
+            writable=(artifacts,),
+            readable=readable_roots(argv, endpoint.script, endpoint.working_dir, endpoint.venv),
+            sandbox=self._sandbox,
+        )
+
+    async def _execute(self, run: Run, launch: Launch) -> Exit:
+        # The supervisor stops a program that writes too much; what was under way by then is not kept either.
+        room = run.endpoint.settings.max_output_bytes + 64 * KIB
+
+        def on_stdout(chunk: bytes) -> None:
+            run.stdout += chunk[: max(0, room - len(run.stdout))]
+
+        def on_stderr(chunk: bytes) -> None:
+            run.stderr += chunk[: max(0, room - len(run.stderr))]
+            for line in run.lines.feed(chunk):
+                self._emit_line(run, line)
+
+        run.process = await self._supervisor.start(launch, on_stdout=on_stdout, on_stderr=on_stderr)
+        if run.aborted is not None:
+            run.abort(run.aborted)
+        end = await run.process.wait()
+        if run.killing is not None:
+            await run.killing
+        return end
+
+    def _finish(self, run: Run, folder: Path, end: Exit) -> Verdict:
+        stdout, stderr = bytes(run.stdout), self._redactor.redact(bytes(run.stderr))
+        verdict = (
+            judge(end, stdout, stderr, run.endpoint.settings)
+            if run.aborted is None
+            else _called_off(run.aborted)
+        )
+        if verdict.error is not None:
+            verdict.error.details = redact_json(verdict.error.details, self._redactor)
+        run.report = self._report(run, verdict, end)
+        self._folders.finish(
+            folder, stdout=self._redactor.redact(stdout), stderr=stderr, report=run.report.as_json()
+        )
+        return verdict
+
+    async def _failed_by_us(
+        self, run: Run, folder: Path | None, end: Exit | None, error: Exception
+    ) -> Verdict:
+        if not isinstance(error, RunsteadError):
+            _log.error("endpoint_run_failed", endpoint=run.endpoint.name, run_id=run.id, exc_info=error)
+        public = error if isinstance(error, RunsteadError) else RunsteadError()
+        verdict = Verdict(RunStatus.FAILED, error=public)
+        run.report = self._report(run, verdict, end)
+        if folder is not None:
+            output = {"stdout": bytes(run.stdout), "stderr": bytes(run.stderr)}
+            masked = {name: self._redactor.redact(data) for name, data in output.items()}
+            try:
+                await asyncio.to_thread(self._folders.finish, folder, **masked, report=run.report.as_json())
+            except OSError as disk:
+                _log.error("endpoint_run_folder_failed", folder=str(folder), exc_info=disk)
+        return verdict
+
+    def _report(self, run: Run, verdict: Verdict, end: Exit | None) -> RunReport:
+        return RunReport(
+            run_id=run.id,
+            endpoint=run.endpoint.name,
+            request_id=run.call.request_id,
+            status=verdict.status,
+            code=verdict.code if verdict.status is not RunStatus.CANCELLED else None,
+            message=verdict.error.message if verdict.error is not None else None,
+            exit_code=end.code if end is not None else None,
+            signal=end.signal if end is not None else None,
+            limit=end.limit if end is not None else None,
+            started_at=run.started_at,
+            ended_at=self._clock.now(),
+            duration_ms=(self._clock.monotonic() - run.started) * 1000,
+            queued_ms=run.queued_ms,
+            cpu_seconds=end.cpu_seconds if end is not None else None,
+            max_rss_bytes=end.max_rss_bytes if end is not None else None,
+            stdout_bytes=len(run.stdout),
+            stderr_bytes=len(run.stderr),
+        )
+
+    def _emit_line(self, run: Run, line: bytes) -> None:
+        text = self._redactor.redact(line).decode("utf-8", "replace")
+        if text.strip():
+            self._emit(run, level_of(text), text, {"run_id": run.id})
+
+    def _emit_failure(self, run: Run, verdict: Verdict) -> None:
+        """One line that says error for a run that failed: its own lines were sent on while nobody knew yet."""
+        if verdict.error is None or verdict.status is RunStatus.CANCELLED:
+            return
+        context = {"run_id": run.id, "code": verdict.code, "details": verdict.error.details}
+        self._emit(run, "error", f"{verdict.code}: {verdict.error.message}", context)
+
+    def _emit(self, run: Run, level: str, message: str, context: Mapping[str, Any]) -> None:
+        self._logs.emit(
+            source=run.source,
+            level=level,
+            message=message,
+            at=self._clock.now(),
+            request_id=run.call.request_id,
+            context=context,
+        )
+
+
+def _json_line(value: Any) -> bytes:
+    return msgspec.json.encode(value) + b"\n"
+
+
+def _called_off(reason: str) -> Verdict:
+    return Verdict(RunStatus.CANCELLED, error=UnavailableError(reason, headers={"Retry-After": "1"}))

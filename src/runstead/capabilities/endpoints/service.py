@@ -1,0 +1,360 @@
+"""The use cases: call an endpoint, replace the declarations, look at runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import structlog
+
+from runstead.capabilities.endpoints.errors import BusyError
+from runstead.capabilities.endpoints.folders import Artifact, RunFolders
+from runstead.capabilities.endpoints.gate import Gate, GateFullError
+from runstead.capabilities.endpoints.model import Call, Endpoint, RunStatus
+from runstead.capabilities.endpoints.outcome import Verdict
+from runstead.capabilities.endpoints.ports import RunRecorder
+from runstead.capabilities.endpoints.retention import sweep
+from runstead.capabilities.endpoints.routes import Found, MethodMismatch, RouteTable
+from runstead.capabilities.endpoints.runner import Run, Runner
+from runstead.capabilities.endpoints.settings import EndpointSettings, RunsSettings
+from runstead.capabilities.endpoints.stats import Figures
+from runstead.kernel.clock import Clock, rfc3339
+from runstead.kernel.errors import NotFoundError, RunsteadError, UnavailableError
+from runstead.kernel.ids import is_uuid, new_id
+
+#: Between two looks at what may be forgotten.
+SWEEP_SECONDS = 600.0
+#: The most that a caller is told to wait before the next try.
+RETRY_SECONDS_MAX = 60.0
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """One configuration, whole. It is swapped, never changed."""
+
+    routes: RouteTable[Endpoint]
+    by_name: Mapping[str, Endpoint]
+    gates: Mapping[str, Gate]
+
+
+class EndpointsService:
+    """Calls programs for requests.
+
+    Guarantee: each run leaves a folder, whatever the program does; a caller that goes away takes its program along; at most
+    ``concurrency`` programs of one endpoint run at once. A run is a task of this service, not of the request, so that its
+    folder is finished also when nobody waits for it any more.
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoints: Sequence[EndpointSettings],
+        base_dir: Path,
+        runs: RunsSettings,
+        folders: RunFolders,
+        runner: Runner,
+        figures: Figures,
+        recorder: RunRecorder | None,
+        clock: Clock,
+    ) -> None:
+        self._base_dir = base_dir
+        self._runs_settings = runs
+        self._folders = folders
+        self._runner = runner
+        self._recorder = recorder
+        self._clock = clock
+        self._active: dict[str, Run] = {}
+        self._tasks: set[asyncio.Task[Verdict]] = set()
+        self._unswept = True
+        self._closing = False
+        self.figures = figures
+        self._table = _Table(RouteTable(()), {}, {})
+        self.replace(endpoints)
+
+    def replace(self, endpoints: Sequence[EndpointSettings]) -> None:
+        """Serve these from now on, all at once; what runs or waits ends under the declaration that it began with.
+
+        An endpoint whose concurrency is unchanged keeps its queue; another one starts a new one, so that for a while
+        the old and the new number of programs may run side by side.
+        """
+        resolved = {each.name: Endpoint.of(each, self._base_dir) for each in endpoints}
+        gates: dict[str, Gate] = {}
+        for name, endpoint in resolved.items():
+            wanted = (endpoint.settings.concurrency, endpoint.settings.queue_limit)
+            gate = self._table.gates.get(name)
+            kept = gate is not None and (gate.slots, gate.queue_limit) == wanted
+            gates[name] = gate if gate is not None and kept else Gate(*wanted)
+        enabled = (each for each in resolved.values() if each.settings.enabled)
+        self._table = _Table(
+            RouteTable((each.method, each.template, each) for each in enabled), resolved, gates
+        )
+
+    @contextlib.asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """While this is open, old folders are forgotten; at its end every program is stopped and its folder written."""
+        sweeper = asyncio.create_task(self._sweep_forever(), name="endpoints-retention")
+        try:
+            yield
+        finally:
+            self._closing = True
+            sweeper.cancel()
+            for run in self._active.values():
+                run.abort("The server is stopping.")
+            await asyncio.gather(sweeper, *self._tasks, return_exceptions=True)
+
+    def match(self, method: str, path: str) -> Found[Endpoint] | MethodMismatch | None:
+        """Which enabled endpoint serves this."""
+        return self._table.routes.match(method, path)
+
+    def endpoints(self) -> Iterator[Endpoint]:
+        """All that are declared, the disabled ones too."""
+        return iter(self._table.by_name.values())
+
+    def get(self, name: str) -> Endpoint:
+        """One that is declared.
+
+        :raises NotFoundError: there is none of this name.
+        """
+        endpoint = self._table.by_name.get(name)
+        if endpoint is None:
+            raise NotFoundError(f"No endpoint {name[:64]!r} is declared.")
+        return endpoint
+
+    async def call(self, endpoint: Endpoint, call: Call) -> dict[str, Any]:
+        """Run the program for this call and wait for it. Cancelling the wait stops the program.
+
+        :returns: the program's answer with ``run_id``.
+        :raises BusyError: too many run and wait.
+        :raises ScriptError: the program did not do what it must.
+        """
+        if self._closing:
+            raise UnavailableError("The server is stopping.", headers={"Retry-After": "1"})
+        queued = self._clock.monotonic()
+        gate = self._table.gates.get(endpoint.name) or Gate(endpoint.settings.concurrency, 0)
+        try:
+            await gate.enter()
+        except GateFullError:
+            raise self._busy(endpoint, gate) from None
+        run = Run(
+            id=new_id(),
+            endpoint=endpoint,
+            call=call,
+            queued_ms=(self._clock.monotonic() - queued) * 1000,
+            started_at=self._clock.now(),
+            started=self._clock.monotonic(),
+        )
+        # Known as active before its folder exists, and until after its result does: a folder without either is a lost run.
+        self._active[run.id] = run
+        task = asyncio.create_task(self._run(run, gate), name=f"endpoint-run-{run.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            verdict = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            run.abort("The caller went away.")
+            raise
+        if verdict.error is not None:
+            raise verdict.error
+        return {**(verdict.answer or {}), "run_id": run.id}
+
+    def _busy(self, endpoint: Endpoint, gate: Gate) -> BusyError:
+        typical = self.figures.of(endpoint.name).typical_seconds()
+        wait = min(RETRY_SECONDS_MAX, typical * (gate.waiting + 1) / gate.slots)
+        details = {
+            "limit": "endpoints.queue_limit",
+            "allowed": gate.queue_limit,
+            "waiting": gate.waiting,
+            "running": gate.running,
+        }
+        return BusyError(wait, details=details)
+
+    async def _run(self, run: Run, gate: Gate) -> Verdict:
+        try:
+            verdict = await self._runner.run(run)
+            if run.report is not None:
+                self.figures.ran(run.report)
+                if self._recorder is not None and verdict.status is not RunStatus.CANCELLED:
+                    verdict = await self._record(run, verdict)
+            return verdict
+        finally:
+            self._unswept = True
+            del self._active[run.id]
+            gate.leave()
+
+    async def _record(self, run: Run, verdict: Verdict) -> Verdict:
+        """Hand the result on before it is answered: an answer whose record is lost would be a lie."""
+        assert self._recorder is not None and run.report is not None  # noqa: S101, PT018 - the caller asked
+        try:
+            await self._recorder.finished(run.report, verdict.answer)
+        except Exception as error:  # noqa: BLE001 - the caller gets an error instead of the answer
+            _log.error("endpoint_run_not_recorded", run_id=run.id, exc_info=error)
+            public = error if isinstance(error, RunsteadError) else RunsteadError()
+            return Verdict(RunStatus.FAILED, error=public)
+        return verdict
+
+    def overview(self) -> list[dict[str, Any]]:
+        """Each declared endpoint with its counters."""
+        table = self._table
+        return [
+            {
+                "name": name,
+                "method": endpoint.method,
+                "path": endpoint.template.text,
+                "enabled": endpoint.settings.enabled,
+                "script_path": endpoint.settings.script_path,
+                "timeout_ms": endpoint.settings.timeout_ms,
+                "network": endpoint.settings.network,
+                "concurrency": endpoint.settings.concurrency,
+                "queue_limit": endpoint.settings.queue_limit,
+                "running": table.gates[name].running,
+                "waiting": table.gates[name].waiting,
+                **self.figures.of(name).as_json(),
+            }
+            for name, endpoint in table.by_name.items()
+        ]
+
+    async def runs(
+        self, name: str, *, limit: int, cursor: str | None
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """A page of runs, the newest first, and the cursor of the next page."""
+        self._check_name(name)
+        if cursor is not None and not is_uuid(cursor):
+            raise NotFoundError("There is no such page.")
+        return await asyncio.to_thread(self._page, name, limit, cursor)
+
+    def _page(self, name: str, limit: int, cursor: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        page: list[dict[str, Any]] = []
+        for run_id in self._folders.run_ids(name, before=cursor):
+            if len(page) == limit:
+                return page, page[-1]["run_id"]
+            page.append(self._result(name, run_id))
+        return page, None
+
+    def _result(self, name: str, run_id: str) -> dict[str, Any]:
+        result = self._folders.result(name, run_id)
+        if result is not None:
+            return result
+        is_running = run_id in self._active
+        # It may have ended between the two looks; then its result is there now.
+        result = None if is_running else self._folders.result(name, run_id)
+        if result is not None:
+            return result
+        started = datetime.fromtimestamp(int(run_id.replace("-", "")[:12], 16) / 1000, UTC)
+        status = RunStatus.RUNNING if is_running else RunStatus.LOST
+        return {
+            "run_id": run_id,
+            "endpoint": name,
+            "status": status.value,
+            "started_at": rfc3339(started),
+        }
+
+    async def run(self, name: str, run_id: str) -> dict[str, Any]:
+        """One run: its result, and what it was asked.
+
+        :raises NotFoundError: there is none.
+        """
+        self._check_run(name, run_id)
+
+        def read() -> dict[str, Any] | None:
+            request = self._folders.request(name, run_id)
+            return None if request is None else {**self._result(name, run_id), "request": request}
+
+        found = await asyncio.to_thread(read)
+        if found is None:
+            raise NotFoundError("There is no such run.")
+        return found
+
+    async def artifacts(self, name: str, run_id: str) -> list[Artifact]:
+        """What the program left.
+
+        :raises NotFoundError: there is no such run, or it is still going on.
+        """
+        if (await self.run(name, run_id))["status"] == RunStatus.RUNNING:
+            raise NotFoundError("This run is still going on.")
+        return await asyncio.to_thread(self._folders.artifacts, name, run_id)
+
+    async def open_file(self, name: str, run_id: str, *parts: str) -> tuple[IO[bytes], int]:
+        """Open ``stdout``, ``stderr`` or ``artifacts/…`` of a run that has ended. Whoever gets the file closes it.
+
+        :returns: the file and its size in bytes.
+        :raises NotFoundError: there is none. Before the end of a run there is none yet: secrets are masked at the end.
+        """
+        self._check_run(name, run_id)
+
+        def open_finished() -> tuple[IO[bytes], int] | None:
+            if self._folders.result(name, run_id) is None:
+                return None
+            return self._folders.open_file(name, run_id, *parts)
+
+        opened = await asyncio.to_thread(open_finished)
+        if opened is None:
+            raise NotFoundError("There is no such file.")
+        return opened
+
+    async def health(self) -> dict[str, Any]:
+        """Facts for the health page.
+
+        :raises OSError: the folder of runs cannot be written, so that no call can succeed.
+        """
+        root = self._folders.root
+
+        def usage() -> int:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not os.access(root, os.W_OK | os.X_OK):
+                raise PermissionError(f"{root} cannot be written")
+            return shutil.disk_usage(root).free
+
+        free = await asyncio.to_thread(usage)
+        return {"declared": len(self._table.by_name), "running": len(self._active), "free_bytes": free}
+
+    def _check_name(self, name: str) -> None:
+        if not _NAME.fullmatch(name):
+            raise NotFoundError
+
+    def _check_run(self, name: str, run_id: str) -> None:
+        self._check_name(name)
+        if not is_uuid(run_id):
+            raise NotFoundError("There is no such run.")
+
+    async def _sweep_forever(self) -> None:
+        swept_on = None
+        while True:
+            today = self._clock.now().date()
+            # Only a run or a new day can make a difference to the last look.
+            if self._unswept or today != swept_on:
+                self._unswept, swept_on = False, today
+                await self.sweep()
+            await self._clock.sleep(SWEEP_SECONDS)
+
+    async def sweep(self) -> None:
+        """Forget what the settings say."""
+        try:
+            swept = await asyncio.to_thread(
+                sweep,
+                self._folders.root,
+                today=self._clock.now().date(),
+                max_age_days=self._runs_settings.max_age_days,
+                max_total_bytes=self._runs_settings.max_total_bytes,
+                is_active=self._active.__contains__,
+            )
+        except OSError as error:
+            _log.warning("endpoint_runs_not_swept", exc_info=error)
+            return
+        if swept.removed:
+            _log.info(
+                "endpoint_runs_removed",
+                runs=swept.removed,
+                bytes=swept.removed_bytes,
+                kept_bytes=swept.kept_bytes,
+            )
