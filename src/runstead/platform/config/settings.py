@@ -1,0 +1,180 @@
+"""The sections of the platform, and the settings as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta, Struct
+
+from runstead.kernel.limits import KIB, MIB, REQUEST_BODY_BYTES_MAX
+from runstead.kernel.secret import Secret
+from runstead.platform.config.keypath import KeyPath
+from runstead.platform.config.sections import SectionSpec
+from runstead.platform.config.tree import Origin
+
+PROFILES: Final = ("dev", "staging", "prod")
+
+
+class ServerSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The HTTP server."""
+
+    host: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=255,
+            description="Address to listen on. Anything but loopback needs MASTER_PASSWORD (12 characters or more).",
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535, description="Port to listen on; 0 picks a free one.")] = 8080
+    engine: Annotated[
+        Literal["granian", "uvicorn"], Meta(description="The HTTP engine; uvicorn needs the extra 'uvicorn'.")
+    ] = "granian"
+    body_max_bytes: Annotated[
+        int,
+        Meta(
+            ge=KIB,
+            le=1024 * MIB,
+            description="Largest request body, for routes without a limit of their own.",
+        ),
+    ] = REQUEST_BODY_BYTES_MAX
+    shutdown_grace_seconds: Annotated[
+        int, Meta(ge=0, le=3600, description="How long a stop waits for requests that are under way.")
+    ] = 10
+    backlog: Annotated[
+        int, Meta(ge=1, le=65_535, description="Connections that the kernel holds before they are accepted.")
+    ] = 1024
+    connections_max: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000, description="Connections held at once; further ones wait in the backlog."),
+    ] = 20_000
+    allowed_hosts: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=255)], ...],
+        Meta(
+            max_length=100,
+            description="Host names that requests may carry. Empty: loopback names, or any when not on loopback.",
+        ),
+    ] = ()
+    tls_cert: Annotated[
+        Path | None, Meta(description="PEM file with the certificate chain; needs tls_key.")
+    ] = None
+    tls_key: Annotated[Path | None, Meta(description="PEM file with the private key; needs tls_cert.")] = None
+    access_log: Annotated[bool, Meta(description="One log line per request.")] = True
+
+
+class StorageSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where things are kept."""
+
+    data_dir: Annotated[
+        Path, Meta(description="Folder of everything that the server keeps on this machine.")
+    ] = Path("data")
+    database_url: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="sqlite:///path or postgresql://user@host/name. Default: runstead.db in data_dir. "
+            "One with a password belongs in RUNSTEAD_DATABASE_URL.",
+        ),
+    ] = ""
+    objects_url: Annotated[
+        str,
+        Meta(
+            max_length=4096,
+            description="A folder, file:///path or s3://bucket/prefix. Default: objects in data_dir.",
+        ),
+    ] = ""
+    readers: Annotated[int, Meta(ge=1, le=64, description="Database connections for reading.")] = 4
+
+
+class ObservabilitySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The server's own log, and traces."""
+
+    log_level: Annotated[
+        Literal["trace", "debug", "info", "warning", "error"],
+        Meta(description="The least important lines that are written."),
+    ] = "info"
+    log_format: Annotated[
+        Literal["auto", "json", "console"],
+        Meta(description="auto: for people on a terminal, JSON otherwise."),
+    ] = "auto"
+    log_file: Annotated[Path | None, Meta(description="Also write JSON lines to this file.")] = None
+    log_max_bytes: Annotated[
+        int,
+        Meta(ge=10 * KIB, le=1024 * MIB, description="The log file is rotated when it would grow past this."),
+    ] = 10 * MIB
+    log_files: Annotated[int, Meta(ge=1, le=100, description="Log files kept, the current one included.")] = 5
+    otlp_endpoint: Annotated[
+        Annotated[str, Meta(pattern="^https?://", max_length=2048)] | None,
+        Meta(description="Send traces there by OTLP over HTTP; needs the extra 'otel'."),
+    ] = None
+
+
+class ExecutionSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How programs and scripts are run."""
+
+    sandbox: Annotated[
+        Literal["auto", "required", "off"],
+        Meta(
+            description="auto: bubblewrap where it is to be had; required: refuse to run without; off: never."
+        ),
+    ] = "auto"
+    script_workers: Annotated[int, Meta(ge=1, le=64, description="Processes that run JavaScript.")] = 2
+
+
+PLATFORM_SECTIONS: Final[Mapping[str, SectionSpec]] = {
+    "server": SectionSpec(type=ServerSettings),
+    "storage": SectionSpec(type=StorageSettings),
+    "observability": SectionSpec(type=ObservabilitySettings),
+    "execution": SectionSpec(type=ExecutionSettings),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """The secrets: from the environment or ``.env``, never from the file."""
+
+    admin_token: Secret | None = None
+    master_password: Secret | None = None
+    #: Section → name → secret.
+    sections: Mapping[str, Mapping[str, Secret]] = field(default_factory=dict)
+
+    def secret(self, section: str, name: str) -> Secret | None:
+        """A secret of a section, or None when its variable is not set."""
+        return self.sections.get(section, {}).get(name)
+
+    def __iter__(self) -> Iterator[Secret]:
+        """Every secret that is set: what a redactor must know."""
+        for secret in (self.admin_token, self.master_password):
+            if secret is not None:
+                yield secret
+        for named in self.sections.values():
+            yield from named.values()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The configuration that holds. Paths in it are absolute."""
+
+    profile: str
+    #: None when there is no file.
+    config_file: Path | None
+    #: What relative paths were resolved against: the folder of the configuration file, else the working folder.
+    base_dir: Path
+    server: ServerSettings
+    storage: StorageSettings
+    observability: ObservabilitySettings
+    execution: ExecutionSettings
+    credentials: Credentials
+    sections: Mapping[str, Any] = field(default_factory=dict)
+    #: Where each value that is not a default was written.
+    origins: Mapping[KeyPath, Origin] = field(default_factory=dict, repr=False)
+
+    def section(self, name: str) -> Any:
+        """A capability's section: its Struct, or a list of them.
+
+        :raises KeyError: when no such section was handed to the loader.
+        """
+        return self.sections[name]
