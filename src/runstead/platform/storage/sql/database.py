@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,15 +14,20 @@ from typing import Any, Final, Literal, Protocol, Self, TypeVar
 import sqlalchemy
 
 from runstead.kernel.clock import Clock, SystemClock
-from runstead.platform.storage.sql.errors import translate
+from runstead.platform.storage.sql.errors import DatabaseClosedError, DatabaseUnreachableError, translate
 from runstead.platform.storage.sql.postgresql import PostgresBackend
 from runstead.platform.storage.sql.sqlite import SqliteBackend
 from runstead.platform.storage.sql.waiting import Waiting, Work
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 #: Connections that write to PostgreSQL at once.
 POSTGRESQL_WRITERS: Final = 4
+
+#: Seconds of SQL in one work. Whatever takes longer belongs into smaller works.
+WORK_SECONDS_MAX: Final = 30.0
 
 _DRIVERS: Final = {
     "sqlite": "sqlite+pysqlite",
@@ -71,24 +77,41 @@ class Database:
 
     dialect: Literal["sqlite", "postgresql"]
 
-    def __init__(self, url: str, *, readers: int = 4, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        readers: int = 4,
+        work_seconds_max: float = WORK_SECONDS_MAX,
+        clock: Clock | None = None,
+    ) -> None:
         """Prepare; nothing is opened yet.
 
         :param url: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://user:password@host/name``.
         :param readers: reads that run at once.
+        :param work_seconds_max: SQL of one work that runs longer is interrupted.
         :raises ValueError: for any other URL.
         """
         parsed = _parse(url)
+        #: For messages: without the password.
+        self.url = parsed.render_as_string(hide_password=True)
         self.clock: Clock = clock or SystemClock()
+        self._open = False
         self._listeners: dict[str, list[Callable[[], None]]] = {}
         self._backend: SqliteBackend | PostgresBackend
         if parsed.get_backend_name() == "sqlite":
             self.dialect = "sqlite"
-            self._backend = SqliteBackend(parsed, readers=readers, committed=self._committed)
+            self._backend = SqliteBackend(
+                parsed, readers=readers, work_seconds_max=work_seconds_max, committed=self._committed
+            )
         else:
             self.dialect = "postgresql"
             self._backend = PostgresBackend(
-                parsed, readers=readers, writers=POSTGRESQL_WRITERS, committed=self._committed
+                parsed,
+                readers=readers,
+                writers=POSTGRESQL_WRITERS,
+                work_seconds_max=work_seconds_max,
+                committed=self._committed,
             )
 
     @property
@@ -99,13 +122,18 @@ class Database:
     async def __aenter__(self) -> Self:
         try:
             await asyncio.to_thread(self._backend.open)
-        except Exception as error:
-            raise translate(error) from error
+        except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:
+            await asyncio.to_thread(self._backend.close)
+            # Whoever starts the server reads this, not a client, so it may say what and where.
+            cause = getattr(error, "orig", None) or error
+            raise DatabaseUnreachableError(f"cannot open the database {self.url}: {cause}") from error
+        self._open = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._open = False
         # Shielded: a second interrupt must not leave a commit half-way and the threads behind.
         await asyncio.shield(asyncio.to_thread(self._backend.close))
 
@@ -114,6 +142,7 @@ class Database:
 
         :raises DatabaseError: the database refused; its kinds say why.
         """
+        self._check_open()
         one = Waiting(work)
         self._backend.read(one)
         return await one.future
@@ -125,6 +154,7 @@ class Database:
 
         :raises DatabaseError: the database refused; nothing was changed.
         """
+        self._check_open()
         one = Waiting(work)
         self._backend.write(one)
         return await one.future
@@ -134,6 +164,7 @@ class Database:
 
         :raises DatabaseError: the database refused; nothing was changed.
         """
+        self._check_open()
 
         def run() -> T:
             with self._backend.schema_change() as connection:
@@ -153,10 +184,18 @@ class Database:
         listeners.append(listener)
         return lambda: listeners.remove(listener)
 
+    def _check_open(self) -> None:
+        if not self._open:
+            raise DatabaseClosedError
+
     def _committed(self, signals: Sequence[str]) -> None:
         for name in signals:
             for listener in tuple(self._listeners.get(name, ())):
-                listener()
+                try:
+                    listener()
+                except Exception:
+                    # The commit has happened; those who wait for it must hear of that and of nothing else.
+                    log.exception("a listener of commits failed", extra={"signal": name})
 
     def stats(self) -> DatabaseStats:
         """Figures for the metrics page."""

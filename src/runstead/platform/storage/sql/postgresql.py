@@ -30,8 +30,14 @@ ATTEMPTS_MAX: Final = 12
 BACK_OFF_SECONDS: Final = 0.002
 BACK_OFF_SECONDS_MAX: Final = 0.25
 
+#: Seconds after which no further attempt is begun; long enough for a server that restarts.
+RETRY_SECONDS_MAX: Final = 5.0
+
 #: Seconds to wait for the server when a connection is made.
 CONNECT_SECONDS_MAX: Final = 5
+
+#: Seconds that a start waits for another process that is changing the schema.
+SCHEMA_LOCK_SECONDS_MAX: Final = 120
 
 #: The key of the advisory lock for schema changes: "runstead" in ASCII, as a signed 64-bit number.
 SCHEMA_LOCK: Final = int.from_bytes(b"runstead", "big")
@@ -46,12 +52,19 @@ class PostgresBackend:
     """
 
     def __init__(
-        self, url: sqlalchemy.URL, *, readers: int, writers: int, committed: Callable[[Sequence[str]], None]
+        self,
+        url: sqlalchemy.URL,
+        *,
+        readers: int,
+        writers: int,
+        work_seconds_max: float,
+        committed: Callable[[Sequence[str]], None],
     ) -> None:
         self.readers = WorkThreads(readers, "runstead-sql-reader")
         self.writers = WorkThreads(writers, "runstead-sql-writer")
         self.retries = 0
         self._committed = committed
+        self._statement_timeout = f"{round(work_seconds_max * 1000)}ms"
         self._engine = sqlalchemy.create_engine(
             url,
             poolclass=QueuePool,
@@ -59,12 +72,25 @@ class PostgresBackend:
             max_overflow=1,
             connect_args={"connect_timeout": CONNECT_SECONDS_MAX, "application_name": "runstead"},
         )
-        event.listen(self._engine, "connect", _insist_on_durability)
+        event.listen(self._engine, "connect", self._prepare)
         self._reading = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         self._writing = self._engine.execution_options(isolation_level="SERIALIZABLE")
         guard(self._writing)
+
+    def _prepare(self, driver: Any, _record: Any) -> None:
+        """Bound the statements of a new connection, and see to it that a write that returned lasts.
+
+        A stronger ``synchronous_commit`` than "on" stays as the server has it.
+        """
+        with driver.cursor() as cursor:
+            cursor.execute("SELECT set_config('statement_timeout', %s, false)", (self._statement_timeout,))
+            cursor.execute(
+                "SELECT set_config('synchronous_commit', 'on', false) "
+                "WHERE current_setting('synchronous_commit') = 'off'"
+            )
+        driver.commit()
 
     def open(self) -> None:
         """Connect once, so that a wrong URL shows at the start. Blocking."""
@@ -109,24 +135,25 @@ class PostgresBackend:
         self._try_again(attempt)
 
     def _try_again(self, attempt: Callable[[], None]) -> None:
+        until = time.monotonic() + RETRY_SECONDS_MAX
         for number in range(1, ATTEMPTS_MAX + 1):
             try:
                 attempt()
                 return
             except sqlalchemy.exc.DBAPIError as error:
-                stale = is_disconnect(error)
-                if number == ATTEMPTS_MAX or not (stale or is_serialization_failure(error)):
+                again = is_disconnect(error) or is_serialization_failure(error)
+                if not again or number == ATTEMPTS_MAX or time.monotonic() > until:
                     raise
                 self.retries += 1
-                # One dead connection means that the pool is full of them; a second failure is the server's.
-                number_of_waits = number if not stale else min(number, 3)
-            longest = min(BACK_OFF_SECONDS * 2**number_of_waits, BACK_OFF_SECONDS_MAX)
+            longest = min(BACK_OFF_SECONDS * 2**number, BACK_OFF_SECONDS_MAX)
             time.sleep(random.uniform(longest / 2, longest))  # noqa: S311 - jitter, not a secret
 
     @contextmanager
     def schema_change(self) -> Iterator[sqlalchemy.Connection]:
         """One transaction that may change tables, alone on the server. Blocking."""
         with self._engine.connect() as connection, connection.begin():
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{SCHEMA_LOCK_SECONDS_MAX}s'")
             connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:key)"), {"key": SCHEMA_LOCK})
             yield connection
 
@@ -140,12 +167,3 @@ def _commit(connection: sqlalchemy.Connection, transaction: sqlalchemy.RootTrans
                 "The connection to the database was lost during a commit; it may or may not have happened."
             ) from translate(error)
         raise
-
-
-def _insist_on_durability(driver: Any, _record: Any) -> None:
-    """Turn ``synchronous_commit`` on where it is off, since a write that returned must last; stronger settings stay."""
-    with driver.cursor() as cursor:
-        cursor.execute(
-            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
-        )
-    driver.commit()

@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from runstead.kernel.limits import MIB
 from runstead.platform.storage.sql.errors import DatabaseBusyError, DatabaseError
+from runstead.platform.storage.sql.limit import install_limit, limited
 from runstead.platform.storage.sql.threads import WorkThreads
 from runstead.platform.storage.sql.waiting import Waiting
 from runstead.platform.storage.sql.writer import GroupWriter
@@ -40,7 +41,12 @@ class SqliteBackend:
     """One file, one process that serves from it; other processes may read it, and write briefly."""
 
     def __init__(
-        self, url: sqlalchemy.URL, *, readers: int, committed: Callable[[Sequence[str]], None]
+        self,
+        url: sqlalchemy.URL,
+        *,
+        readers: int,
+        work_seconds_max: float,
+        committed: Callable[[Sequence[str]], None],
     ) -> None:
         if not url.database or url.database == ":memory:" or url.query:
             raise ValueError(
@@ -49,8 +55,11 @@ class SqliteBackend:
         self.path = Path(url.database)
         self.readers = WorkThreads(readers, "runstead-sql-reader")
         self.writer = GroupWriter(
-            _engine(url, _WRITER_PRAGMAS, "BEGIN IMMEDIATE", pool_size=1), committed=committed
+            _engine(url, _WRITER_PRAGMAS, "BEGIN IMMEDIATE", pool_size=1),
+            work_seconds_max=work_seconds_max,
+            committed=committed,
         )
+        self._work_seconds_max = work_seconds_max
         self._reading = _engine(url, _READER_PRAGMAS, "BEGIN", pool_size=readers)
         self._schema = _engine(url, _SCHEMA_PRAGMAS, "BEGIN IMMEDIATE", pool_size=0)
 
@@ -78,7 +87,10 @@ class SqliteBackend:
         self.writer.submit(one)
 
     def _read(self, one: Waiting[Any]) -> None:
-        with self._reading.connect() as connection:
+        with (
+            self._reading.connect() as connection,
+            limited(connection, self._work_seconds_max, one.abandoned),
+        ):
             one.run(connection)
 
     @contextmanager
@@ -126,7 +138,8 @@ def _engine(url: sqlalchemy.URL, pragmas: Sequence[str], begin: str, *, pool_siz
         pool = {"poolclass": QueuePool, "pool_size": pool_size, "max_overflow": 0, "pool_timeout": 30}
     engine = sqlalchemy.create_engine(url, connect_args={"check_same_thread": False}, **pool)
 
-    def connected(driver: Any, _record: Any) -> None:
+    def connected(driver: Any, record: Any) -> None:
+        install_limit(driver, record)
         # Otherwise the driver begins transactions when it sees fit; here the listener below does.
         driver.isolation_level = None
         for pragma in pragmas:

@@ -56,7 +56,7 @@ class WorkThreads:
 
     def _run(self, one: Waiting[Any], run: Callable[[Waiting[Any]], None]) -> None:
         try:
-            if not one.abandoned:
+            if not one.abandoned():
                 run(one)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to whoever waits
             one.fail(translate(error))

@@ -32,7 +32,6 @@ class Waiting(Generic[T]):
         self._value: Any = None
         self._error: BaseException | None = None
 
-    @property
     def abandoned(self) -> bool:
         """Nobody waits any more. Reading this from another thread is safe: it is one attribute."""
         return self.future.cancelled()

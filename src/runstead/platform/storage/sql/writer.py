@@ -15,6 +15,7 @@ from sqlalchemy import exc
 
 from runstead.platform.storage.sql.errors import DatabaseBusyError, DatabaseClosedError, translate
 from runstead.platform.storage.sql.guard import end, guard
+from runstead.platform.storage.sql.limit import limited
 from runstead.platform.storage.sql.signals import taken_signals
 from runstead.platform.storage.sql.waiting import Waiting, settle
 
@@ -57,12 +58,24 @@ class GroupWriter:
     connections: SQLite has one write lock, and whoever waits for it inside SQLite polls.
     """
 
-    def __init__(self, engine: sqlalchemy.Engine, *, committed: Callable[[Sequence[str]], None]) -> None:
+    def __init__(
+        self,
+        engine: sqlalchemy.Engine,
+        *,
+        work_seconds_max: float,
+        committed: Callable[[Sequence[str]], None],
+    ) -> None:
+        """Prepare; the thread starts with :meth:`start`.
+
+        :param work_seconds_max: SQL that runs longer is interrupted, for everybody else waits behind it.
+        :param committed: called on the writer's thread with the signals of a commit; it never raises.
+        """
         self.counters = WriterCounters()
+        self._work_seconds_max = work_seconds_max
         self._engine = engine
         self._committed = committed
         self._queue: deque[Waiting[Any]] = deque()
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(threading.RLock())
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="runstead-sql-writer", daemon=True)
         guard(engine)
@@ -98,8 +111,7 @@ class GroupWriter:
             return
         self._thread.join(CLOSE_SECONDS_MAX)
         with self._changed:
-            left = list(self._queue)
-            self._queue.clear()
+            left = self._take_all()
         if left:
             log.error("the database was closed with writes still waiting", extra={"refused": len(left)})
         for one in left:
@@ -129,9 +141,15 @@ class GroupWriter:
         with self._changed:
             while self._queue:
                 one = self._queue.popleft()
-                if not one.abandoned:
+                if not one.abandoned():
                     return one
         return None
+
+    def _take_all(self) -> list[Waiting[Any]]:
+        with self._changed:
+            taken = [one for one in self._queue if not one.abandoned()]
+            self._queue.clear()
+        return taken
 
     def _run_group(self, done: list[Waiting[Any]]) -> None:
         """Run what waits in one transaction; every work taken is added to ``done`` before it is run."""
@@ -141,7 +159,12 @@ class GroupWriter:
             return
         done.append(one)
         with self._engine.connect() as connection:
-            transaction = connection.begin()
+            try:
+                transaction = connection.begin()
+            except exc.OperationalError:
+                # Another process holds the write lock; whoever waits as well would only wait as long again.
+                done += self._take_all()
+                raise
             try:
                 while one is not None:
                     if not self._run_one(connection, transaction, one):
@@ -164,14 +187,14 @@ class GroupWriter:
             if not one.failed:
                 self._run_alone(one)
 
-    @staticmethod
     def _run_one(
-        connection: sqlalchemy.Connection, transaction: sqlalchemy.RootTransaction, one: Waiting[Any]
+        self, connection: sqlalchemy.Connection, transaction: sqlalchemy.RootTransaction, one: Waiting[Any]
     ) -> bool:
         """Run one work in a savepoint. False when its failure took the whole transaction with it."""
         savepoint = connection.begin_nested()
         try:
-            one.run(connection)
+            with limited(connection, self._work_seconds_max):
+                one.run(connection)
             savepoint.commit()
         except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to whoever waits
             one.fail(translate(error))
@@ -185,7 +208,8 @@ class GroupWriter:
             with self._engine.connect() as connection:
                 transaction = connection.begin()
                 try:
-                    one.run(connection)
+                    with limited(connection, self._work_seconds_max):
+                        one.run(connection)
                     end(connection, transaction.commit)
                     self._announce(connection)
                 finally:
