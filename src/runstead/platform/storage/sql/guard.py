@@ -1,30 +1,69 @@
-"""A work neither commits nor rolls back; only the code that gave it the connection does."""
+"""Transactions that only their owner ends: a work neither commits nor rolls back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
 import sqlalchemy
 from sqlalchemy import event
 
-_KEY = "runstead.ending"
+_KEY: Final = "runstead.ending"
+
+
+class OwnTransaction:
+    """A transaction and the right to commit it. Made by :func:`transaction`."""
+
+    def __init__(self, connection: sqlalchemy.Connection) -> None:
+        self.connection = connection
+        self._begun = connection.begin()
+        self._info = connection.info
+        self._driver: Any = connection.connection.dbapi_connection
+
+    @property
+    def intact(self) -> bool:
+        """Whether it still holds what was done in it. SQLite only: some of its errors roll back everything."""
+        return self._begun.is_active and bool(self._driver.in_transaction)
+
+    def commit(self) -> None:
+        self._info[_KEY] = True
+        try:
+            self._begun.commit()
+        finally:
+            self._info[_KEY] = False
+
+    def close(self) -> None:
+        """Undo what was not committed.
+
+        SQLAlchemy takes a transaction for ended once a commit was tried, and would hand its connection back to the
+        pool as it is; after one that failed, the database's own transaction may still be open. So the driver is told too.
+        """
+        self._info[_KEY] = True
+        try:
+            self._begun.close()
+            self._driver.rollback()
+        except Exception:  # noqa: BLE001 - a connection that cannot roll back is thrown away, which does it as well
+            self.connection.invalidate()
+        finally:
+            self._info[_KEY] = False
+
+
+@contextmanager
+def transaction(engine: sqlalchemy.Engine) -> Iterator[OwnTransaction]:
+    """A transaction on an engine that is under :func:`guard`; undone at the end unless it was committed."""
+    with engine.connect() as connection:
+        own = OwnTransaction(connection)
+        try:
+            yield own
+        finally:
+            own.close()
 
 
 def guard(engine: sqlalchemy.Engine) -> None:
-    """Refuse every commit and rollback on this engine that is not made through :func:`end`."""
+    """Refuse every commit and rollback on this engine but those of an :class:`OwnTransaction`."""
     event.listen(engine, "commit", _refuse)
     event.listen(engine, "rollback", _refuse)
-
-
-def end(connection: sqlalchemy.Connection, ending: Callable[[], None]) -> None:
-    """Call the ``commit`` or ``rollback`` of the connection's transaction."""
-    info = connection.info
-    info[_KEY] = True
-    try:
-        ending()
-    finally:
-        # Not through the connection: a failing commit may have taken it away.
-        info[_KEY] = False
 
 
 def _refuse(connection: sqlalchemy.Connection) -> None:

@@ -16,9 +16,8 @@ from runstead.platform.storage.sql.errors import (
     DatabaseUnreachableError,
     is_disconnect,
     is_serialization_failure,
-    translate,
 )
-from runstead.platform.storage.sql.guard import end, guard
+from runstead.platform.storage.sql.guard import OwnTransaction, guard, transaction
 from runstead.platform.storage.sql.signals import taken_signals
 from runstead.platform.storage.sql.threads import WorkThreads
 from runstead.platform.storage.sql.waiting import Waiting
@@ -118,17 +117,12 @@ class PostgresBackend:
 
     def _write(self, one: Waiting[Any]) -> None:
         def attempt() -> None:
-            with self._writing.connect() as connection:
-                transaction = connection.begin()
+            with transaction(self._writing) as own:
                 try:
-                    one.run(connection)
-                except BaseException:
-                    taken_signals(connection)
-                    if transaction.is_active:
-                        end(connection, transaction.rollback)
-                    raise
-                signals = taken_signals(connection)
-                _commit(connection, transaction)
+                    one.run(own.connection)
+                finally:
+                    signals = taken_signals(own.connection)
+                _commit(own)
             if signals:
                 self._committed(signals)
 
@@ -158,12 +152,12 @@ class PostgresBackend:
             yield connection
 
 
-def _commit(connection: sqlalchemy.Connection, transaction: sqlalchemy.RootTransaction) -> None:
+def _commit(own: OwnTransaction) -> None:
     try:
-        end(connection, transaction.commit)
+        own.commit()
     except sqlalchemy.exc.DBAPIError as error:
         if is_disconnect(error):
             raise DatabaseUnreachableError(
                 "The connection to the database was lost during a commit; it may or may not have happened."
-            ) from translate(error)
+            ) from error
         raise

@@ -14,7 +14,7 @@ import sqlalchemy
 from sqlalchemy import exc
 
 from runstead.platform.storage.sql.errors import DatabaseBusyError, DatabaseClosedError, translate
-from runstead.platform.storage.sql.guard import end, guard
+from runstead.platform.storage.sql.guard import OwnTransaction, guard, transaction
 from runstead.platform.storage.sql.limit import limited
 from runstead.platform.storage.sql.signals import taken_signals
 from runstead.platform.storage.sql.waiting import Waiting, settle
@@ -126,7 +126,8 @@ class GroupWriter:
                 self._run_group(done)
             except BaseException as error:  # noqa: BLE001 - the thread must outlive anything; all who wait are told
                 for one in done:
-                    one.fail(translate(error))
+                    if not one.failed:
+                        one.fail(translate(error))
             self._count(done)
             settle(done)
         self._engine.dispose()
@@ -158,63 +159,49 @@ class GroupWriter:
         if one is None:
             return
         done.append(one)
-        with self._engine.connect() as connection:
-            try:
-                transaction = connection.begin()
-            except exc.OperationalError:
-                # Another process holds the write lock; whoever waits as well would only wait as long again.
-                done += self._take_all()
-                raise
-            try:
-                while one is not None:
-                    if not self._run_one(connection, transaction, one):
-                        break
+        try:
+            with transaction(self._engine) as own:
+                while one is not None and self._run_one(own, one):
                     one = self._take() if len(done) < GROUP_WORKS_MAX and time.monotonic() < until else None
                     if one is not None:
                         done.append(one)
-                else:
-                    end(connection, transaction.commit)
-                    self._announce(connection)
+                if one is None:
+                    own.commit()
+                    self._announce(own.connection)
                     return
-            except exc.IntegrityError:
-                # Only the commit gets here: a deferred constraint. Whose it was shows when each runs alone.
-                pass
-            finally:
-                if transaction.is_active:
-                    end(connection, transaction.rollback)
-                taken_signals(connection)
+        except exc.IntegrityError:
+            # Only the commit gets here: a deferred constraint. Whose it was shows when each runs alone.
+            pass
+        except exc.OperationalError as error:
+            if _is_locked(error):
+                # Another process holds the write lock; whoever waits as well would only wait as long again.
+                done += self._take_all()
+            raise
         for one in done:
             if not one.failed:
                 self._run_alone(one)
 
-    def _run_one(
-        self, connection: sqlalchemy.Connection, transaction: sqlalchemy.RootTransaction, one: Waiting[Any]
-    ) -> bool:
+    def _run_one(self, own: OwnTransaction, one: Waiting[Any]) -> bool:
         """Run one work in a savepoint. False when its failure took the whole transaction with it."""
-        savepoint = connection.begin_nested()
+        savepoint = own.connection.begin_nested()
         try:
-            with limited(connection, self._work_seconds_max):
-                one.run(connection)
+            with limited(own.connection, self._work_seconds_max):
+                one.run(own.connection)
             savepoint.commit()
         except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to whoever waits
             one.fail(translate(error))
-            if not (transaction.is_active and _in_transaction(connection)):
+            if not own.intact:
                 return False
             savepoint.rollback()
         return True
 
     def _run_alone(self, one: Waiting[Any]) -> None:
         try:
-            with self._engine.connect() as connection:
-                transaction = connection.begin()
-                try:
-                    with limited(connection, self._work_seconds_max):
-                        one.run(connection)
-                    end(connection, transaction.commit)
-                    self._announce(connection)
-                finally:
-                    if transaction.is_active:
-                        end(connection, transaction.rollback)
+            with transaction(self._engine) as own:
+                with limited(own.connection, self._work_seconds_max):
+                    one.run(own.connection)
+                own.commit()
+                self._announce(own.connection)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to whoever waits
             one.fail(translate(error))
 
@@ -232,6 +219,5 @@ class GroupWriter:
         counters.waited_seconds += sum(now - one.asked_at for one in done)
 
 
-def _in_transaction(connection: sqlalchemy.Connection) -> bool:
-    driver: Any = connection.connection.dbapi_connection
-    return bool(driver.in_transaction)
+def _is_locked(error: exc.OperationalError) -> bool:
+    return isinstance(translate(error), DatabaseBusyError)
