@@ -25,12 +25,14 @@ from runstead.platform.http.responses import bytes_response, error_response, jso
 from runstead.platform.http.scope import actor_of, header_of, request_id_of, set_route
 from runstead.platform.http.server import serve
 from runstead.platform.http.sse import EventStream, SseEvent, sse
+from runstead.platform.http.streaming import ByteStream, stream
 from runstead.platform.identity import guard
 
 __all__ = [
     "CONTENT_SECURITY_POLICY",
     "RESERVED_PREFIXES",
     "BodyLimit",
+    "ByteStream",
     "ClientDisconnectedError",
     "EventStream",
     "MethodNotAllowedError",
@@ -53,4 +55,5 @@ __all__ = [
     "serve",
     "set_route",
     "sse",
+    "stream",
 ]

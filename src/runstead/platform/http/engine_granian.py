@@ -65,7 +65,8 @@ class GranianEngine:
             address=settings.host,
             port=settings.port,
             interface=Interfaces.ASGINL,
-            http=HTTPModes.auto,
+            # In clear text HTTP/2 is for nobody, and telling the two apart waits without a time limit for the first bytes.
+            http=HTTPModes.auto if settings.tls_cert else HTTPModes.http1,
             websockets=True,
             backlog=settings.backlog,
             # The number of connections held at once: without it the backlog would be the limit.

@@ -88,6 +88,8 @@ class BodyLimiter:
                 if state["bytes_in"] > limit:
                     raise too_large(limit)
                 complete = not message.get("more_body", False)
+            else:
+                state["disconnected"] = True
             return message
 
         await self._app(scope, limited_receive, send)
@@ -96,12 +98,18 @@ class BodyLimiter:
     def _announced(scope: Scope) -> int | None:
         """Bytes to come; None when it is not known, 0 when there is no body."""
         length = header_of(scope, b"content-length")
+        chunked = header_of(scope, b"transfer-encoding") is not None
         if length is not None:
+            if chunked:
+                # Two lengths are how one request is smuggled in another (RFC 9112 section 6.1); what follows is not read.
+                raise BadRequestError(
+                    "Content-Length and Transfer-Encoding exclude each other.",
+                    headers={"Connection": "close"},
+                )
             if not (length.isascii() and length.isdigit()):
                 raise BadRequestError("Content-Length is not a number.")
             return int(length)
         # A request of HTTP/1 without either header has no body (RFC 9112 section 6.3); HTTP/2 needs neither.
-        chunked = header_of(scope, b"transfer-encoding") is not None
         return None if chunked or not scope["http_version"].startswith("1") else 0
 
     def _limit_of(self, scope: Scope) -> int:

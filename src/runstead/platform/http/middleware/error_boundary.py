@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from runstead.kernel.capability import ASGIApp, Receive, Scope, Send
+from runstead.kernel.errors import BadRequestError
 from runstead.platform.http.body import ClientDisconnectedError
 from runstead.platform.http.errors import public_error
 from runstead.platform.http.responses import error_response
@@ -35,11 +36,13 @@ class ErrorBoundary:
 
         try:
             await self._app(scope, receive, watching_send)
-        except ClientDisconnectedError:
-            _log.debug("client went away", path=scope["path"])
         except Exception as error:
             public = public_error(error)
-            if public.status >= 500 and (public is not error or error.__cause__ is not None):
+            if isinstance(error, ClientDisconnectedError) or scope["state"].get("disconnected"):
+                # Nobody reads this when the client is gone; someone does when its chunks were malformed.
+                public = BadRequestError("The request ended before its body did.")
+                _log.debug("request ended early", path=scope["path"])
+            elif public.status >= 500 and (public is not error or error.__cause__ is not None):
                 _log.error("request failed", path=scope["path"], code=public.code, exc_info=error)
             if started:
                 _log.warning("answer cut off", path=scope["path"], code=public.code)

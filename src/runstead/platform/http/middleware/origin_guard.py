@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from runstead.kernel.capability import ASGIApp, Receive, Scope, Send
-from runstead.kernel.errors import ForbiddenError
+from runstead.kernel.errors import BadRequestError, ForbiddenError
 from runstead.platform.http.errors import MisdirectedError
 from runstead.platform.http.scope import header_of
 
@@ -50,14 +50,25 @@ class OriginGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._names is not None:
-            host = header_of(scope, b"host")
-            if host is not None and host_name(host) not in self._names:
+            host = _host(scope)
+            if host and host_name(host) not in self._names:
                 raise MisdirectedError(
                     "This server does not answer for that host name; add it to server.allowed_hosts if it should."
                 )
             if self._loopback and (scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS):
                 _refuse_cross_site(scope, self._names)
         await self._app(scope, receive, send)
+
+
+def _host(scope: Scope) -> str:
+    """The one ``Host``; a request of HTTP/1.1 has exactly one (RFC 9112 section 3.2). No browser leaves it out."""
+    host = header_of(scope, b"host") or ""
+    several = len(scope["headers"]) != len(scope["state"]["headers"]) and (
+        sum(name == b"host" for name, _ in scope["headers"]) > 1
+    )
+    if several or (not host and scope["http_version"] == "1.1"):
+        raise BadRequestError("A request needs exactly one Host.")
+    return host
 
 
 def _refuse_cross_site(scope: Scope, names: frozenset[str]) -> None:
