@@ -17,8 +17,11 @@ class OwnTransaction:
 
     def __init__(self, connection: sqlalchemy.Connection) -> None:
         self.connection = connection
-        self._begun = connection.begin()
         self._info = connection.info
+        # When this fails, the connection rolls back as it is closed, which is no misuse.
+        self._info[_KEY] = True
+        self._begun = connection.begin()
+        self._info[_KEY] = False
         self._driver: Any = connection.connection.dbapi_connection
 
     @property
