@@ -93,7 +93,7 @@ class Client:
             url,
             token=_credential(settings, is_local=is_local),
             timeout_seconds=timeout_seconds,
-            verify=_trust(settings, url) if is_local else True,
+            verify=trust(settings, url) if is_local else True,
         )
 
     def __enter__(self) -> Self:
@@ -177,7 +177,7 @@ class Client:
         elif isinstance(error, httpx.TimeoutException):
             message = f"the server at {self.base_url} did not answer in time"
         else:
-            message = f"the connection to {self.base_url} broke: {error or type(error).__name__}"
+            message = f"the connection to {self.base_url} broke: {str(error) or type(error).__name__}"
         return CliError(message, exit_code=ExitCode.UNREACHABLE)
 
 
@@ -212,7 +212,7 @@ def _credential(settings: Settings, *, is_local: bool) -> Secret | None:
     return settings.credentials.master_password
 
 
-def _trust(settings: Settings, url: str) -> ssl.SSLContext | bool:
+def trust(settings: Settings, url: str) -> ssl.SSLContext | bool:
     """Our own server's certificate is trusted for what it is, whoever signed it and whatever name it carries."""
     if not url.startswith("https://") or settings.server.tls_cert is None:
         return True

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from cyclopts import App, CycloptsError
 
@@ -29,18 +29,28 @@ class Composition:
     migration_folders: Mapping[str, Path] = field(default_factory=dict)
 
 
+#: Where a command is (``module:attribute``), alone or with the line that the list of commands shows for it.
+Target: TypeAlias = str | tuple[str, str]
+
 _HELP: Final = """A home for your scripts: run them, watch them, keep what they make.
 
-Commands talk to the server of the configuration in this folder, or of `RUNSTEAD_URL`. Every command takes `--help`, which shows an example, and `--json`.
+Commands talk to the server of the configuration in this folder, or of `RUNSTEAD_URL`.
+Every command takes `--help`, which shows an example, and `--json`.
 """
 
-_EPILOGUE: Final = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no server answers, 4 not allowed, 5 not found, 130 interrupted."
+_EPILOGUE: Final = (
+    "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no server answers, "
+    "4 not allowed, 5 not found, 130 interrupted."
+)
 
-_OWN_GROUPS: Final[Mapping[str, str]] = {
-    "config": "runstead.platform.cli.config_commands:app",
-    "doctor": "runstead.platform.cli.doctor:doctor",
-    "db": "runstead.platform.cli.db_commands:app",
-    "version": "runstead.platform.cli.version:version",
+_OWN_COMMANDS: Final[Mapping[str, Target]] = {
+    "config": ("runstead.platform.cli.config_commands:app", "Check, show and describe the configuration."),
+    "db": ("runstead.platform.cli.db_commands:app", "Look after the database: its schema and its backup."),
+    "doctor": (
+        "runstead.platform.cli.doctor:doctor",
+        "Find what is degraded on this machine, and how to mend it.",
+    ),
+    "version": ("runstead.platform.cli.version:version", "Print the versions of Runstead and Python."),
 }
 
 _composition: ContextVar[Callable[[], Composition]] = ContextVar("runstead_composition")
@@ -53,7 +63,7 @@ def composition() -> Composition:
 
 
 class CommandLine:
-    """A root command. ``run`` never raises: whatever happens becomes a message and an exit code."""
+    """A root command. What goes wrong becomes a message on stderr and an exit code; only a bug of ours leaves a traceback."""
 
     def __init__(self, app: App, provide: Callable[[], Composition]) -> None:
         self.app = app
@@ -76,14 +86,21 @@ class CommandLine:
             # `runstead ... | head` has what it wants. Python would complain once more when it closes stdout.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return ExitCode.OK
+        except Exception as error:
+            if not _is_config_error(error):
+                raise
+            _complain(str(error))
+            return ExitCode.USAGE
         finally:
             _composition.reset(token)
 
 
-def build_cli(groups: Mapping[str, str], *, provide: Callable[[], Composition] = Composition) -> CommandLine:
+def build_cli(
+    commands: Mapping[str, Target], *, provide: Callable[[], Composition] = Composition
+) -> CommandLine:
     """Build the root command.
 
-    :param groups: command → ``module:attribute`` of a cyclopts App with that name, or of a function; imported when it is called.
+    :param commands: name → a cyclopts App of that name, or a function; imported only when it is called.
     :param provide: called when a command needs to know what the server consists of.
     """
     app = App(
@@ -94,9 +111,16 @@ def build_cli(groups: Mapping[str, str], *, provide: Callable[[], Composition] =
         help_format="markdown",
         suppress_keyboard_interrupt=False,
     )
-    for name, path in {**groups, **_OWN_GROUPS}.items():
-        app.command(path, name=name)
+    for name, target in sorted({**_OWN_COMMANDS, **commands}.items()):
+        path, summary = (target, None) if isinstance(target, str) else target
+        app.command(path, name=name, help=summary)
     return CommandLine(app, provide)
+
+
+def _is_config_error(error: Exception) -> bool:
+    # Importing it here would cost every command as much as all the rest; when nobody has imported it, nobody has raised it.
+    problems = sys.modules.get("runstead.platform.config.problems")
+    return problems is not None and isinstance(error, problems.ConfigError)
 
 
 def _complain(message: str) -> None:
