@@ -25,10 +25,15 @@ class ApiDescription:
         if self._routed is None:
             self._routed = self._describe_router()
         paths = dict(self._routed["paths"])
+        components = dict(self._routed.get("components", {}))
         for dispatcher in self._dispatchers:
             for path, operations in dispatcher.openapi_paths().items():
                 paths[path] = {**paths.get(path, {}), **operations}
-        return msgspec.json.encode({**self._routed, "paths": paths})
+            # Not every dispatcher has shapes of its own to refer to.
+            own: dict[str, Any] = getattr(dispatcher, "openapi_components", dict)()
+            for kind, entries in own.items():
+                components[kind] = {**components.get(kind, {}), **entries}
+        return msgspec.json.encode({**self._routed, "paths": paths, "components": components})
 
     def _describe_router(self) -> dict[str, Any]:
         # A router of its own, so that the serving one neither has Litestar's pages nor pays for the description.
