@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -26,7 +27,7 @@ def new_ulid() -> str:
     return "".join(ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5))
 
 
-def count(text: str) -> dict:
+def count(text: str) -> dict[str, Any]:
     """How many words there are, how many different ones, and the most frequent."""
     words = Counter(re.findall(r"[^\W_]+(?:['\u2019][^\W_]+)*", text.lower()))
     return {

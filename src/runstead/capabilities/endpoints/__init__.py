@@ -70,6 +70,7 @@ def capability(
         logs=logs or NoLogs(),
         clock=clock,
         environ=os.environ if environ is None else environ,
+        hidden=(data_dir, folders.root, base_dir / ".env"),
     )
     service = EndpointsService(
         endpoints=settings,

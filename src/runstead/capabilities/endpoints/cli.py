@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from runstead.capabilities.endpoints.entry import json_schema
-from runstead.platform.cli import Client, CliError, Output
+from runstead.platform.cli import Client, CliError, ExitCode, JsonFlag, Output, segment
 
 app = App(name="endpoints", help="Declared HTTP routes that run programs.")
 
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
-
 
 @app.command(name="list")
-def list_(*, json: Json = False) -> None:
+def list_(*, json: JsonFlag = False) -> None:
     """List the declared endpoints with their counters since the server started."""
     with Client.from_environment() as client:
         rows = client.get("/api/endpoints")["endpoints"]
@@ -34,7 +32,7 @@ def list_(*, json: Json = False) -> None:
 
 
 @app.command
-def runs(name: str, *, limit: int = 20, cursor: str | None = None, json: Json = False) -> None:
+def runs(name: str, *, limit: int = 20, cursor: str | None = None, json: JsonFlag = False) -> None:
     """List the runs of an endpoint, the newest first.
 
     Parameters
@@ -50,7 +48,7 @@ def runs(name: str, *, limit: int = 20, cursor: str | None = None, json: Json = 
     if cursor is not None:
         params["cursor"] = cursor
     with Client.from_environment() as client:
-        page = client.get(f"/api/endpoints/{name}/runs", **params)
+        page = client.get(f"/api/endpoints/{segment(name)}/runs", **params)
     output = Output(json=json)
     if json:
         output.value(page)
@@ -61,7 +59,7 @@ def runs(name: str, *, limit: int = 20, cursor: str | None = None, json: Json = 
 
 
 @app.command
-def show(name: str, run_id: str, *, json: Json = False) -> None:
+def show(name: str, run_id: str, *, json: JsonFlag = False) -> None:
     """Show one run: its result, what it was asked, and the files that it left.
 
     Parameters
@@ -72,7 +70,7 @@ def show(name: str, run_id: str, *, json: Json = False) -> None:
         The run, as `runstead endpoints runs NAME` lists it.
     """
     with Client.from_environment() as client:
-        base = f"/api/endpoints/{name}/runs/{run_id}"
+        base = f"/api/endpoints/{segment(name)}/runs/{segment(run_id)}"
         run = client.get(base)
         if run["status"] != "running":
             run["artifacts"] = client.get(f"{base}/artifacts")["artifacts"]
@@ -80,7 +78,7 @@ def show(name: str, run_id: str, *, json: Json = False) -> None:
 
 
 @app.command(name="try")
-def try_(name: str, request: str = "{}", *, json: Json = False) -> None:
+def try_(name: str, request: str = "{}", *, json: JsonFlag = False) -> None:
     """Call an endpoint, also a disabled one, and print its answer.
 
     Parameters
@@ -94,13 +92,13 @@ def try_(name: str, request: str = "{}", *, json: Json = False) -> None:
     try:
         body = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        raise CliError(f"the request is not JSON: {error}", exit_code=2) from error
+        raise CliError(f"the request is not JSON: {error}", exit_code=ExitCode.USAGE) from error
     with Client.from_environment() as client:
-        answer = client.post(f"/api/endpoints/{name}/try", body)
+        answer = client.post(f"/api/endpoints/{segment(name)}/try", body)
     Output(json=json).value(answer)
 
 
 @app.command
-def schema(*, json: Json = False) -> None:
+def schema(*, json: JsonFlag = False) -> None:
     """Print the JSON Schema of what a program writes to stdout. Needs no server."""
     Output(json=json).value(json_schema())

@@ -19,33 +19,33 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     pass
 
 
-class TextPayload(_Strict, kw_only=True):
+class TextPayload(_Strict, frozen=True, kw_only=True):
     text: str
 
 
-class MarkdownPayload(_Strict, kw_only=True):
+class MarkdownPayload(_Strict, frozen=True, kw_only=True):
     markdown: str
 
 
-class MediaRefPayload(_Strict, kw_only=True):
+class MediaRefPayload(_Strict, frozen=True, kw_only=True):
     ref: str
     type: Literal["image", "video", "audio"]
 
 
-class EventPayload(_Strict, kw_only=True):
+class EventPayload(_Strict, frozen=True, kw_only=True):
     title: str
     start: Moment
     end: Moment | msgspec.UnsetType = msgspec.UNSET
     location: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class LogPayload(_Strict, kw_only=True):
+class LogPayload(_Strict, frozen=True, kw_only=True):
     source: str
     message: str
     level: Literal["debug", "info", "warn", "error"] | msgspec.UnsetType = msgspec.UNSET
 
 
-class Relations(_Strict, kw_only=True):
+class Relations(_Strict, frozen=True, kw_only=True):
     parents: list[str] | msgspec.UnsetType = msgspec.UNSET
     refs: list[str] | msgspec.UnsetType = msgspec.UNSET
 
@@ -61,7 +61,7 @@ class EntryMeta(msgspec.Struct, frozen=True, kw_only=True):
     relations: Relations | msgspec.UnsetType = msgspec.UNSET
 
 
-class _Entry(_Strict, tag_field="type", kw_only=True):
+class _Entry(_Strict, frozen=True, tag_field="type", kw_only=True):
     id: Ulid
     created_at: Moment
     updated_at: Moment
@@ -72,34 +72,34 @@ class _Entry(_Strict, tag_field="type", kw_only=True):
     meta: EntryMeta | msgspec.UnsetType = msgspec.UNSET
 
 
-class TextEntry(_Entry, tag="text", kw_only=True):
+class TextEntry(_Entry, frozen=True, tag="text", kw_only=True):
     payload: TextPayload
 
 
-class MarkdownEntry(_Entry, tag="markdown", kw_only=True):
+class MarkdownEntry(_Entry, frozen=True, tag="markdown", kw_only=True):
     payload: MarkdownPayload
 
 
-class MetricsEntry(_Entry, tag="metrics", kw_only=True):
+class MetricsEntry(_Entry, frozen=True, tag="metrics", kw_only=True):
     payload: dict[str, int | float]
 
 
-class MediaRefEntry(_Entry, tag="media_ref", kw_only=True):
+class MediaRefEntry(_Entry, frozen=True, tag="media_ref", kw_only=True):
     payload: MediaRefPayload
 
 
-class EventEntry(_Entry, tag="event", kw_only=True):
+class EventEntry(_Entry, frozen=True, tag="event", kw_only=True):
     payload: EventPayload
 
 
-class LogEntry(_Entry, tag="log", kw_only=True):
+class LogEntry(_Entry, frozen=True, tag="log", kw_only=True):
     payload: LogPayload
 
 
 Entry = TextEntry | MarkdownEntry | MetricsEntry | MediaRefEntry | EventEntry | LogEntry
 
 
-class ScriptResult(_Strict, kw_only=True):
+class ScriptResult(_Strict, frozen=True, kw_only=True):
     """What a program writes to stdout."""
 
     results: list[Any] | msgspec.UnsetType = msgspec.UNSET
@@ -107,7 +107,7 @@ class ScriptResult(_Strict, kw_only=True):
     warnings: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
-class Answer(ScriptResult, kw_only=True):
+class Answer(ScriptResult, frozen=True, kw_only=True):
     """What a caller gets: the program's answer and the run that made it."""
 
     run_id: str

@@ -10,7 +10,7 @@ from typing import IO, Annotated, Any
 from urllib.parse import quote
 
 from litestar import Request, Router, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Response, Stream
 
 from runstead.capabilities.endpoints.entry import json_schema
@@ -76,27 +76,27 @@ def routes(service: EndpointsService) -> Router:
 
     @get("/{name:str}/runs", summary="Runs of an endpoint, the newest first")
     async def list_runs(
-        name: str,
-        limit: Annotated[int, Parameter(ge=1, le=PAGE_ROWS_MAX)] = PAGE_ROWS_DEFAULT,
-        cursor: str | None = None,
+        name: FromPath[str],
+        limit: Annotated[int, QueryParameter(ge=1, le=PAGE_ROWS_MAX)] = PAGE_ROWS_DEFAULT,
+        cursor: FromQuery[str | None] = None,
     ) -> dict[str, Any]:
         page, next_cursor = await service.runs(name, limit=limit, cursor=cursor)
         return {"runs": page, "limit": limit, "next_cursor": next_cursor}
 
     @get("/{name:str}/runs/{run_id:str}", summary="One run: its result and its request")
-    async def get_run(name: str, run_id: str) -> dict[str, Any]:
+    async def get_run(name: FromPath[str], run_id: FromPath[str]) -> dict[str, Any]:
         return await service.run(name, run_id)
 
     @get("/{name:str}/runs/{run_id:str}/stdout", summary="What the program wrote to stdout")
-    async def get_stdout(name: str, run_id: str) -> Stream:
+    async def get_stdout(name: FromPath[str], run_id: FromPath[str]) -> Stream:
         return _download("stdout.txt", await service.open_file(name, run_id, "stdout"))
 
     @get("/{name:str}/runs/{run_id:str}/stderr", summary="What the program wrote to stderr")
-    async def get_stderr(name: str, run_id: str) -> Stream:
+    async def get_stderr(name: FromPath[str], run_id: FromPath[str]) -> Stream:
         return _download("stderr.txt", await service.open_file(name, run_id, "stderr"))
 
     @get("/{name:str}/runs/{run_id:str}/artifacts", summary="Files that the program left")
-    async def list_artifacts(name: str, run_id: str) -> dict[str, Any]:
+    async def list_artifacts(name: FromPath[str], run_id: FromPath[str]) -> dict[str, Any]:
         found = await service.artifacts(name, run_id)
         return {
             "artifacts": [
@@ -111,7 +111,7 @@ def routes(service: EndpointsService) -> Router:
         }
 
     @get("/{name:str}/runs/{run_id:str}/artifacts/{artifact:path}", summary="One file that the program left")
-    async def get_artifact(name: str, run_id: str, artifact: Path) -> Stream:
+    async def get_artifact(name: FromPath[str], run_id: FromPath[str], artifact: FromPath[Path]) -> Stream:
         relative = artifact.as_posix().lstrip("/")
         opened = await service.open_file(name, run_id, "artifacts", *relative.split("/"))
         return _download(relative, opened)
@@ -123,7 +123,7 @@ def routes(service: EndpointsService) -> Router:
         guards=[guard("endpoints.call")],
         opt={"body_max_bytes": BODY_BYTES_MAX},
     )
-    async def try_endpoint(name: str, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
+    async def try_endpoint(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
         endpoint = service.get(name)
         code: str | None = RunsteadError.code
         try:

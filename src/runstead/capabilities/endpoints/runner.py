@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +36,7 @@ OPEN_FILES_MAX = 1024
 #: Between the request to stop and the end by force, when the caller has gone away.
 ABORT_GRACE_SECONDS = 1.0
 
+_encode = msgspec.json.Encoder().encode
 _log = structlog.get_logger(__name__)
 
 
@@ -62,6 +63,17 @@ class Run:
     def source(self) -> str:
         return f"endpoint:{self.endpoint.name}"
 
+    @property
+    def request(self) -> dict[str, Any]:
+        """What the program reads on stdin."""
+        return {
+            "entry_ids": list(self.call.entry_ids),
+            "params": dict(self.call.params),
+            "request_id": self.call.request_id,
+            "endpoint": self.endpoint.name,
+            "run_id": self.id,
+        }
+
     def abort(self, reason: str) -> None:
         """Call it off. It still ends in the ordinary way, with a folder."""
         if self.aborted is None:
@@ -83,6 +95,7 @@ class Runner:
         logs: LogSink,
         clock: Clock,
         environ: Mapping[str, str],
+        hidden: Sequence[Path] = (),
     ) -> None:
         self._folders = folders
         self._supervisor = supervisor
@@ -91,32 +104,24 @@ class Runner:
         self._logs = logs
         self._clock = clock
         self._environ = environ
+        self._hidden = tuple(hidden)
 
     async def run(self, run: Run) -> Verdict:
         """Do it all. A fault of our own becomes a verdict too, and goes to the log."""
         folder: Path | None = None
         end: Exit | None = None
         try:
-            folder, launch = await asyncio.to_thread(self._prepare, run)
+            folder = await asyncio.to_thread(self._folders.create, run.endpoint.name, run.id, run.request)
+            launch = await asyncio.to_thread(self._prepare, run, folder)
             end = await self._execute(run, launch)
-            for line in run.lines.close():
-                self._emit_line(run, line)
             verdict = await asyncio.to_thread(self._finish, run, folder, end)
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends this run only
             verdict = await self._failed_by_us(run, folder, end, error)
         self._emit_failure(run, verdict)
         return verdict
 
-    def _prepare(self, run: Run) -> tuple[Path, Launch]:
+    def _prepare(self, run: Run, folder: Path) -> Launch:
         endpoint, settings = run.endpoint, run.endpoint.settings
-        request = {
-            "entry_ids": list(run.call.entry_ids),
-            "params": dict(run.call.params),
-            "request_id": run.call.request_id,
-            "endpoint": endpoint.name,
-            "run_id": run.id,
-        }
-        folder = self._folders.create(endpoint.name, run.id, request)
         artifacts = folder / "artifacts"
         argv = argv_of(endpoint.script, endpoint.venv)
         environment = environment_of(
@@ -124,7 +129,7 @@ class Runner:
         )
         environment["RUNSTEAD_ARTIFACTS"] = str(artifacts)
         environment["RUNSTEAD_RUN_ID"] = run.id
-        return folder, Launch(
+        return Launch(
             argv=argv,
             working_dir=endpoint.working_dir,
             env=environment,
@@ -137,9 +142,11 @@ class Runner:
                 output_bytes=settings.max_output_bytes,
                 network=settings.network,
             ),
-            stdin=_json_line(request),
+            stdin=_encode(run.request) + b"\n",
             writable=(artifacts,),
-            readable=readable_roots(argv, endpoint.script, endpoint.working_dir, endpoint.venv),
+            readable=readable_roots(
+                argv, endpoint.script, endpoint.working_dir, endpoint.venv, hidden=self._hidden
+            ),
             sandbox=self._sandbox,
         )
 
@@ -161,6 +168,8 @@ class Runner:
         end = await run.process.wait()
         if run.killing is not None:
             await run.killing
+        for line in run.lines.close():
+            self._emit_line(run, line)
         return end
 
     def _finish(self, run: Run, folder: Path, end: Exit) -> Verdict:
@@ -237,10 +246,6 @@ class Runner:
             request_id=run.call.request_id,
             context=context,
         )
-
-
-def _json_line(value: Any) -> bytes:
-    return msgspec.json.encode(value) + b"\n"
 
 
 def _called_off(reason: str) -> Verdict:
