@@ -9,6 +9,8 @@ from typing import Any, Final
 import sqlalchemy
 from sqlalchemy import event
 
+from runstead.platform.storage.sql.signals import take_signals
+
 _KEY: Final = "runstead.ending"
 
 
@@ -29,12 +31,14 @@ class OwnTransaction:
         """Whether it still holds what was done in it. SQLite only: some of its errors roll back everything."""
         return self._begun.is_active and bool(self._driver.in_transaction)
 
-    def commit(self) -> None:
+    def commit(self) -> list[str]:
+        """Commit; returns the signals that its works asked for."""
         self._info[_KEY] = True
         try:
             self._begun.commit()
         finally:
             self._info[_KEY] = False
+        return take_signals(self._info)
 
     def close(self) -> None:
         """Undo what was not committed.
@@ -42,6 +46,7 @@ class OwnTransaction:
         SQLAlchemy takes a transaction for ended once a commit was tried, and would hand its connection back to the
         pool as it is; after one that failed, the database's own transaction may still be open. So the driver is told too.
         """
+        take_signals(self._info)
         self._info[_KEY] = True
         try:
             self._begun.close()

@@ -18,7 +18,6 @@ from runstead.platform.storage.sql.errors import (
     is_serialization_failure,
 )
 from runstead.platform.storage.sql.guard import OwnTransaction, guard, transaction
-from runstead.platform.storage.sql.signals import taken_signals
 from runstead.platform.storage.sql.threads import WorkThreads
 from runstead.platform.storage.sql.waiting import Waiting
 
@@ -118,11 +117,8 @@ class PostgresBackend:
     def _write(self, one: Waiting[Any]) -> None:
         def attempt() -> None:
             with transaction(self._writing) as own:
-                try:
-                    one.run(own.connection)
-                finally:
-                    signals = taken_signals(own.connection)
-                _commit(own)
+                one.run(own.connection)
+                signals = _commit(own)
             if signals:
                 self._committed(signals)
 
@@ -152,9 +148,9 @@ class PostgresBackend:
             yield connection
 
 
-def _commit(own: OwnTransaction) -> None:
+def _commit(own: OwnTransaction) -> list[str]:
     try:
-        own.commit()
+        return own.commit()
     except sqlalchemy.exc.DBAPIError as error:
         if is_disconnect(error):
             raise DatabaseUnreachableError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy
 
 _KEY = "runstead.signals"
@@ -15,6 +17,6 @@ def signal(connection: sqlalchemy.Connection, name: str) -> None:
     connection.info.setdefault(_KEY, {})[name] = True
 
 
-def taken_signals(connection: sqlalchemy.Connection) -> list[str]:
-    """The signals that were asked for on this connection, which are forgotten."""
-    return list(connection.info.pop(_KEY, ()))
+def take_signals(info: dict[Any, Any]) -> list[str]:
+    """The signals in the ``info`` of a connection, which are forgotten there."""
+    return list(info.pop(_KEY, ()))

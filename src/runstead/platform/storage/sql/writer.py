@@ -16,7 +16,6 @@ from sqlalchemy import exc
 from runstead.platform.storage.sql.errors import DatabaseBusyError, DatabaseClosedError, translate
 from runstead.platform.storage.sql.guard import OwnTransaction, guard, transaction
 from runstead.platform.storage.sql.limit import limited
-from runstead.platform.storage.sql.signals import taken_signals
 from runstead.platform.storage.sql.waiting import Waiting, settle
 
 log = logging.getLogger(__name__)
@@ -166,8 +165,7 @@ class GroupWriter:
                     if one is not None:
                         done.append(one)
                 if one is None:
-                    own.commit()
-                    self._announce(own.connection)
+                    self._announce(own.commit())
                     return
         except exc.IntegrityError:
             # Only the commit gets here: a deferred constraint. Whose it was shows when each runs alone.
@@ -200,13 +198,11 @@ class GroupWriter:
             with transaction(self._engine) as own:
                 with limited(own.connection, self._work_seconds_max):
                     one.run(own.connection)
-                own.commit()
-                self._announce(own.connection)
+                self._announce(own.commit())
         except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to whoever waits
             one.fail(translate(error))
 
-    def _announce(self, connection: sqlalchemy.Connection) -> None:
-        signals = taken_signals(connection)
+    def _announce(self, signals: list[str]) -> None:
         if signals:
             self._committed(signals)
 
