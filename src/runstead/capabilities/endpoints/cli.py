@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from runstead.capabilities.endpoints.entry import json_schema
 from runstead.platform.cli import Client, CliError, ExitCode, JsonFlag, Output, segment
@@ -78,7 +78,12 @@ def show(name: str, run_id: str, *, json: JsonFlag = False) -> None:
 
 
 @app.command(name="try")
-def try_(name: str, request: str = "{}", *, json: JsonFlag = False) -> None:
+def try_(
+    name: str,
+    request: Annotated[str, Parameter(allow_leading_hyphen=True)] = "{}",
+    *,
+    json: JsonFlag = False,
+) -> None:
     """Call an endpoint, also a disabled one, and print its answer.
 
     Parameters
