@@ -11,7 +11,7 @@ from typing import Any, Final
 import sqlalchemy
 
 from runstead.platform.storage.sql.database import Database
-from runstead.platform.storage.sql.errors import DatabaseNewerError
+from runstead.platform.storage.sql.errors import DatabaseError, DatabaseNewerError
 
 #: The revisions of the platform's own tables: the branch "platform".
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -63,6 +63,7 @@ async def migrate(db: Database, folders: Mapping[str, Path]) -> list[str]:
     :param folders: as for :func:`pending`.
     :returns: the revisions that were run.
     :raises DatabaseNewerError: the database was written by newer code; it is left as it is.
+    :raises DatabaseError: a revision failed; the database is left as it was.
     """
     revisions = read_revisions(folders.values())
     if _compare(await db.read(_current), revisions).up_to_date:
@@ -75,7 +76,14 @@ async def migrate(db: Database, folders: Mapping[str, Path]) -> list[str]:
             upgrade(connection, folders.values(), "heads")
         return sorted(missing)
 
-    return await db.change_schema(upgrade_under_lock)
+    try:
+        return await db.change_schema(upgrade_under_lock)
+    except DatabaseError as error:
+        if error.__cause__ is None:
+            raise
+        # Whoever starts the server reads this, not a client, so it may say what the database said.
+        wanted = ", ".join(heads(revisions))
+        raise DatabaseError(f"the tables could not be brought to {wanted}: {error.__cause__}") from error
 
 
 def upgrade(connection: sqlalchemy.Connection, folders: Iterable[Path], target: str) -> None:

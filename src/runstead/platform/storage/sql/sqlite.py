@@ -101,7 +101,7 @@ class SqliteBackend:
         are checked as a whole before the commit.
         """
         lock = self.path.with_name(self.path.name + ".lock")
-        with _locked(lock), self._schema.connect() as connection, connection.begin():
+        with locked(lock), self._schema.connect() as connection, connection.begin():
             yield connection
             broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
             if broken is not None:
@@ -166,7 +166,7 @@ def _make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold a lock between processes; it ends with the process that holds it, however that ends."""
     until = time.monotonic() + SCHEMA_LOCK_SECONDS_MAX
     with path.open("ab") as file:
