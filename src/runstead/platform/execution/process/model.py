@@ -1,0 +1,66 @@
+"""What is started, under which limits, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from runstead.kernel.errors import UnprocessableError
+
+SandboxMode = Literal["auto", "required", "off"]
+LimitName = Literal["wall", "cpu", "memory", "output", "processes"]
+
+
+class StartError(UnprocessableError):
+    """The program could not be started."""
+
+    code = "E_START"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessLimits:
+    """What a program may use; None means no limit of ours."""
+
+    wall_seconds: float | None = None
+    cpu_seconds: int | None = None
+    #: Address space of each of its processes.
+    memory_bytes: int | None = None
+    #: Counted by the kernel for the user in the sandbox's own namespace; see ``sandbox``.
+    processes: int | None = None
+    open_files: int | None = None
+    #: stdout and stderr together.
+    output_bytes: int | None = None
+    network: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """One program to start. ``argv[0]`` is a path or a name on the PATH of ``env``; no shell is involved."""
+
+    argv: tuple[str, ...]
+    working_dir: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+    limits: ProcessLimits = field(default_factory=ProcessLimits)
+    stdin: bytes | None = None
+    #: Folders that it may write to, beside its own /tmp.
+    writable: tuple[Path, ...] = ()
+    #: Files and folders that it may read beside the system and its working folder.
+    readable: tuple[Path, ...] = ()
+    sandbox: SandboxMode = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How a program ended: by ``code``, or by ``signal`` (such as ``SIGKILL``)."""
+
+    code: int | None
+    signal: str | None
+    #: The limit that ended it, when one did.
+    limit: LimitName | None
+    cpu_seconds: float
+    max_rss_bytes: int
+    started_at: datetime
+    ended_at: datetime
