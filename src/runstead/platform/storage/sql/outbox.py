@@ -58,6 +58,7 @@ events = sa.Table(
     sa.Column("payload", sa.Text, nullable=False),
     sa.Column("added_at", sa.Text, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
+    # Empty: at once.
     sa.Column("due_at", sa.Text, nullable=False),
     sa.Column("parked_at", sa.Text, nullable=True),
     sa.Column("error", sa.Text, nullable=True),
@@ -79,7 +80,8 @@ class ParkedEvent:
 class _Pending:
     event: Event
     attempts: int
-    due_at: datetime
+    #: None: at once.
+    due_at: datetime | None
 
 
 class Outbox:
@@ -101,6 +103,8 @@ class Outbox:
         self._handlers = dict(handlers)
         self._clock = clock or db.clock
         self._wake: dict[str, asyncio.Event] = {}
+        #: How often in a row the receiver of a topic was away. Only the pause depends on it, so a restart may forget.
+        self._away = dict.fromkeys(self._handlers, 0)
         self._tasks: list[asyncio.Task[None]] = []
         self._stop_listening: list[Callable[[], None]] = []
         self._stopping = False
@@ -123,7 +127,7 @@ class Outbox:
                 payload=text,
                 added_at=now,
                 attempts=0,
-                due_at=now,
+                due_at="",
                 parked_at=None,
                 error=None,
             )
@@ -180,14 +184,13 @@ class Outbox:
 
     async def retry(self, event_id: str) -> bool:
         """Take a parked event up again, with all its attempts. False when there is none of that id."""
-        now = rfc3339(self._clock.now())
 
         def unpark(connection: sa.Connection) -> bool:
             parked = (events.c.id == event_id) & events.c.parked_at.is_not(None)
             row = connection.execute(sa.select(events.c.topic).where(parked)).first()
             if row is None:
                 return False
-            connection.execute(events.update().where(parked).values(parked_at=None, attempts=0, due_at=now))
+            connection.execute(events.update().where(parked).values(parked_at=None, attempts=0, due_at=""))
             signal(connection, _signal_of(row.topic))
             return True
 
@@ -232,13 +235,14 @@ class Outbox:
             for one in batch:
                 if self._stopping:
                     break
-                early = (one.due_at - self._clock.now()).total_seconds()
-                if early > 0 and one.attempts:
+                early = (one.due_at - self._clock.now()).total_seconds() if one.due_at else 0.0
+                if early > 0:
                     return min(early, POLL_SECONDS)
                 try:
                     await self._handlers[topic](one.event)
                 except Exception as error:  # noqa: BLE001 - whatever the handler raises is kept with the event
                     return await self._failed(one, error)
+                self._away[topic] = 0
                 delivered.append(one.event.id)
         finally:
             # Also when this task is cancelled: what was delivered need not be delivered again after the restart.
@@ -251,10 +255,14 @@ class Outbox:
         return 0 if len(batch) == BATCH_EVENTS_MAX else POLL_SECONDS
 
     async def _failed(self, one: _Pending, error: Exception) -> float:
-        away = isinstance(error, UnavailableError | OSError)
-        attempts = one.attempts + 1
-        parks = attempts >= ATTEMPTS_MAX and not away
-        longest = min(BACK_OFF_SECONDS * 2 ** min(one.attempts, 30), BACK_OFF_SECONDS_MAX)
+        topic = one.event.topic
+        if isinstance(error, UnavailableError | OSError):
+            self._away[topic] += 1
+            attempts, failures = one.attempts, self._away[topic]
+        else:
+            attempts = failures = one.attempts + 1
+        parks = attempts >= ATTEMPTS_MAX
+        longest = min(BACK_OFF_SECONDS * 2 ** min(failures - 1, 30), BACK_OFF_SECONDS_MAX)
         pause = random.uniform(longest / 2, longest)  # noqa: S311 - jitter, not a secret
         now = self._clock.now()
         values = {
@@ -272,7 +280,7 @@ class Outbox:
             logging.ERROR if parks else logging.WARNING,
             "an event was parked" if parks else "an event could not be delivered",
             extra={
-                "topic": one.event.topic,
+                "topic": topic,
                 "event_id": one.event.id,
                 "attempts": attempts,
                 "error": values["error"],
@@ -296,7 +304,7 @@ def _fetch(connection: sa.Connection, topic: str) -> list[_Pending]:
         _Pending(
             Event(id=row.id, topic=row.topic, payload=json.loads(row.payload)),
             row.attempts,
-            parse_rfc3339(row.due_at),
+            parse_rfc3339(row.due_at) if row.due_at else None,
         )
         for row in connection.execute(query)
     ]
