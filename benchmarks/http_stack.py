@@ -21,6 +21,7 @@ from litestar import get
 from runstead.kernel.capability import Capability
 from runstead.platform.config.settings import ObservabilitySettings, ServerSettings
 from runstead.platform.http import build_app, json_response, serve, set_route
+from runstead.platform.http.router import build_router
 from runstead.platform.identity import Identity
 from runstead.platform.observability import Health, Metrics, Redactor, configure_logging
 
@@ -70,9 +71,12 @@ def _serve(kind: str, engine: str, connection: Any) -> None:
     async def main() -> None:
         settings = ServerSettings(port=0, engine=engine, access_log=kind == "logged")
         sink = open("/dev/null", "w")  # noqa: PTH123, SIM115, ASYNC230
-        configure_logging(ObservabilitySettings(log_format="json"), Redactor("a-secret-to-look-for"), stream=sink)
+        configure_logging(
+            ObservabilitySettings(log_format="json"), Redactor("a-secret-to-look-for"), stream=sink
+        )
         stop = asyncio.Event()
-        app = bare if kind == "bare" else _app(settings)
+        apps = {"bare": lambda: bare, "litestar": lambda: build_router([hello])}
+        app = apps.get(kind, lambda: _app(settings))()
         serving = asyncio.create_task(serve(app, settings, stop=stop, on_ready=connection.send))
         await asyncio.to_thread(connection.recv)
         stop.set()
@@ -102,6 +106,7 @@ def requests_per_second(url: str) -> float:
 CASES = (
     ("bare ASGI", "bare", "/"),
     ("stack, dispatcher", "quiet", "/dispatched"),
+    ("Litestar alone", "litestar", "/hello"),
     ("stack, router", "quiet", "/hello"),
     ("stack, router, access log", "logged", "/hello"),
 )

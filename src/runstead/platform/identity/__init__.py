@@ -9,12 +9,13 @@ from runstead.platform.identity.actor import (
     Actor,
     ActorKind,
 )
-from runstead.platform.identity.authentication import Identity
+from runstead.platform.identity.authentication import CREDENTIAL_HEADERS, Identity
 from runstead.platform.identity.permissions import Decision, allow, guard, require
 
 __all__ = [
     "ADMINISTRATOR",
     "ANONYMOUS",
+    "CREDENTIAL_HEADERS",
     "OPERATOR",
     "ROLE_ADMINISTRATOR",
     "ROLE_OPERATOR",

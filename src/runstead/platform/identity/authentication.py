@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from runstead.kernel.secret import Secret
 from runstead.platform.identity.actor import ADMINISTRATOR, ANONYMOUS, OPERATOR, Actor
 
 Headers = Sequence[tuple[bytes, bytes]]
 
-_CARRIERS = frozenset({b"authorization", b"x-admin-token", b"x-master-password"})
+#: Where credentials come from; a request without any of them is anonymous.
+CREDENTIAL_HEADERS: Final = frozenset({b"authorization", b"x-admin-token", b"x-master-password"})
 
 
 def _text(value: bytes) -> str:
@@ -39,7 +41,7 @@ class Identity:
         """
         found = ANONYMOUS
         for name, value in headers:
-            if name not in _CARRIERS:
+            if name not in CREDENTIAL_HEADERS:
                 continue
             actor = self._actor_of(name, _text(value))
             if actor is ADMINISTRATOR:

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
@@ -25,6 +25,11 @@ _BASE64_CHARS_MIN: Final = 8
 _DEPTH_MAX: Final = 32
 
 
+#: Characters by what may follow them; the empty text marks the end of a word.
+_Tree = dict[str, "_Tree"]
+_END: Final = ""
+
+
 class Redactor:
     """Masks every registered secret in text and in nested values, whichever way it was encoded on the way.
 
@@ -38,6 +43,8 @@ class Redactor:
         self._lock = threading.Lock()
         self._forms: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
+        #: How many forms the pattern knows; forms are only ever added.
+        self._compiled = 0
         for secret in secrets:
             self.register(secret)
 
@@ -50,28 +57,31 @@ class Redactor:
         if len(value) < SECRET_CHARS_MIN:
             return False
         with self._lock:
-            before = len(self._forms)
             self._forms.update(_forms_of(value))
-            if len(self._forms) != before:
-                # The longest first: of two secrets that begin alike the longer one must win.
-                ordered = sorted(self._forms, key=lambda form: (-len(form), form))
-                self._pattern = re.compile("|".join(map(re.escape, ordered)))
         return True
 
     def matches(self, text: str) -> bool:
         """Whether there is anything to mask in this text."""
-        pattern = self._pattern
+        pattern = self._current()
         return pattern is not None and pattern.search(text) is not None
 
     def scrub_text(self, text: str) -> str:
         """The text with every secret masked."""
-        pattern = self._pattern
+        pattern = self._current()
         return text if pattern is None else pattern.sub(MASK, text)
 
     def scrub(self, value: Any) -> Any:
         """A copy of the value with every secret masked: strings, bytes, keys, numbers, members of collections and the
         text of anything else. The value itself is returned when no secret is registered."""
-        return value if self._pattern is None else self._scrub(value, 0)
+        return value if self._current() is None else self._scrub(value, 0)
+
+    def _current(self) -> re.Pattern[str] | None:
+        """The pattern of all forms, compiled by whoever needs it first: many secrets are registered one by one at start."""
+        if self._compiled != len(self._forms):
+            with self._lock:
+                self._pattern = re.compile(_any_of(self._forms), re.DOTALL)
+                self._compiled = len(self._forms)
+        return self._pattern
 
     def _scrub(self, value: Any, depth: int) -> Any:
         if isinstance(value, str):
@@ -91,6 +101,33 @@ class Redactor:
 
     def _scrub_key(self, key: Any) -> str:
         return self.scrub_text(key if isinstance(key, str) else _text_of(key))
+
+
+def _any_of(words: Iterable[str]) -> str:
+    """A pattern that matches any of the words, of those that begin alike the longest.
+
+    Written as a tree of their common beginnings: a plain alternation tries every word at every position, which takes 0.7 ms a
+    line for 200 secrets.
+    """
+    root: _Tree = {}
+    for word in words:
+        node = root
+        for char in word:
+            node = node.setdefault(char, {})
+        node[_END] = {}
+    return _tree_pattern(root)
+
+
+def _tree_pattern(node: _Tree) -> str:
+    chain = ""
+    while len(node) == 1 and _END not in node:
+        # Not by recursion: a secret may have thousands of characters.
+        ((char, node),) = node.items()
+        chain += re.escape(char)
+    branches = [re.escape(char) + _tree_pattern(child) for char, child in node.items() if char != _END]
+    if not branches:
+        return chain
+    return f"{chain}(?:{'|'.join(branches)}){'?' if _END in node else ''}"
 
 
 def _text_of(value: Any) -> str:

@@ -11,8 +11,6 @@ from runstead.kernel.capability import ASGIApp, Receive, Scope, Send
 from runstead.platform.http.scope import route_of
 from runstead.platform.observability import Metrics
 
-_log = structlog.get_logger("access")
-
 #: Asked every few seconds by machines; at INFO they would be most of the log.
 _QUIET: Final = frozenset({"/healthz", "/ready", "/metrics"})
 
@@ -23,7 +21,7 @@ class Access:
     def __init__(self, app: ASGIApp, *, metrics: Metrics, log: bool) -> None:
         self._app = app
         self._metrics = metrics
-        self._log = log
+        self._log = structlog.get_logger("access") if log else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,17 +41,16 @@ class Access:
                 status = message["status"]
             await send(message)
 
-        self._metrics.requests_in_flight += 1
+        self._metrics.request_began()
         try:
             await self._app(scope, receive, counting_send)
         finally:
-            self._metrics.requests_in_flight -= 1
             seconds = time.perf_counter() - began
             state = scope["state"]
             received = state.get("bytes_in", 0)
-            self._metrics.observe_request(method, route_of(scope), status, seconds, received, sent)
-            if self._log:
-                write = _log.debug if path in _QUIET and status < 400 else _log.info
+            self._metrics.request_ended(method, route_of(scope), status, seconds, received, sent)
+            if self._log is not None:
+                write = self._log.debug if path in _QUIET and status < 400 else self._log.info
                 write(
                     "request",
                     method=method,

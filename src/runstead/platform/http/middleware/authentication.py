@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runstead.kernel.capability import ASGIApp, Receive, Scope, Send
-from runstead.platform.identity import Identity
+from runstead.platform.identity import CREDENTIAL_HEADERS, Identity
 
 
 class Authentication:
@@ -14,9 +14,10 @@ class Authentication:
         self._identity = identity
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        actor = self._identity.authenticate(scope["headers"], scope.get("client"))
-        if not actor.is_anonymous:
-            state = scope["state"]
-            state["actor"] = actor
-            state["log_fields"]["actor"] = str(actor)
+        state = scope["state"]
+        if not CREDENTIAL_HEADERS.isdisjoint(state["headers"]):
+            actor = self._identity.authenticate(scope["headers"], scope.get("client"))
+            if not actor.is_anonymous:
+                state["actor"] = actor
+                state["log_fields"]["actor"] = str(actor)
         await self._app(scope, receive, send)

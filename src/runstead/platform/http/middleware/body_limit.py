@@ -61,10 +61,16 @@ class BodyLimiter:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        announced = self._announced(scope)
-        if announced == 0:
+        headers = scope["state"]["headers"]
+        if (
+            b"content-length" not in headers
+            and b"transfer-encoding" not in headers
+            and scope["http_version"] < "2"
+        ):
+            # No body (RFC 9112 section 6.3).
             await self._app(scope, receive, send)
             return
+        announced = self._announced(scope)
         limit = self._limit_of(scope)
         if announced is not None and announced > limit:
             raise too_large(limit)
@@ -96,7 +102,7 @@ class BodyLimiter:
 
     @staticmethod
     def _announced(scope: Scope) -> int | None:
-        """Bytes to come; None when it is not known, 0 when there is no body."""
+        """Bytes to come; None when it is not known."""
         length = header_of(scope, b"content-length")
         chunked = header_of(scope, b"transfer-encoding") is not None
         if length is not None:
@@ -109,8 +115,7 @@ class BodyLimiter:
             if not (length.isascii() and length.isdigit()):
                 raise BadRequestError("Content-Length is not a number.")
             return int(length)
-        # A request of HTTP/1 without either header has no body (RFC 9112 section 6.3); HTTP/2 needs neither.
-        return None if chunked or not scope["http_version"].startswith("1") else 0
+        return None
 
     def _limit_of(self, scope: Scope) -> int:
         # As the router reads it: doubled slashes must not lead around a limit.

@@ -9,7 +9,6 @@ from typing import Any, Final
 from runstead.kernel.capability import ASGIApp, Receive, Scope, Send
 from runstead.kernel.limits import KIB
 from runstead.platform.http.middleware.encoding import ENCODERS, Encoder, choose_encoding
-from runstead.platform.http.scope import header_of
 
 #: Smaller bodies fit into one packet either way.
 SIZE_MIN: Final = 1 * KIB
@@ -42,7 +41,7 @@ class Compression:
         if scope["type"] != "http" or scope["method"] == "HEAD":
             await self._app(scope, receive, send)
             return
-        accepted = header_of(scope, b"accept-encoding")
+        accepted = scope["state"]["headers"].get(b"accept-encoding")
         encoding = choose_encoding(accepted) if accepted else None
         await self._app(scope, receive, _Answer(send, encoding).send)
 

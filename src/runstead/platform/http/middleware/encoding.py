@@ -75,14 +75,14 @@ ENCODERS: Final[Mapping[str, Callable[[], Encoder]]] = {"zstd": _Zstd, "br": _Br
 
 
 @lru_cache(maxsize=256)
-def choose_encoding(accept_encoding: str) -> str | None:
+def choose_encoding(accept_encoding: bytes) -> str | None:
     """The best coding that the client takes (RFC 9110 section 12.5.3), None for none.
 
     A coding with ``q=0`` is refused; ``*`` stands for those that are not named; identity wins only when it has the higher
     weight.
     """
     weights: dict[str, float] = {}
-    for item in accept_encoding.split(","):
+    for item in accept_encoding.decode("latin-1").split(","):
         name, *parameters = (part.strip().lower() for part in item.split(";"))
         if not name:
             continue

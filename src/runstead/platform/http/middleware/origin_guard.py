@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -38,6 +39,11 @@ def host_name(authority: str) -> str:
     return authority.partition(":")[0].lower().rstrip(".")
 
 
+@lru_cache(maxsize=256)
+def _host_name(authority: bytes) -> str:
+    return host_name(authority.decode("latin-1"))
+
+
 class OriginGuard:
     """Active on a loopback address; elsewhere it checks ``Host`` alone, and only when ``allowed_hosts`` is set."""
 
@@ -51,7 +57,7 @@ class OriginGuard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._names is not None:
             host = _host(scope)
-            if host and host_name(host) not in self._names:
+            if host and _host_name(host) not in self._names:
                 raise MisdirectedError(
                     "This server does not answer for that host name; add it to server.allowed_hosts if it should."
                 )
@@ -60,10 +66,11 @@ class OriginGuard:
         await self._app(scope, receive, send)
 
 
-def _host(scope: Scope) -> str:
+def _host(scope: Scope) -> bytes:
     """The one ``Host``; a request of HTTP/1.1 has exactly one (RFC 9112 section 3.2). No browser leaves it out."""
-    host = header_of(scope, b"host") or ""
-    several = len(scope["headers"]) != len(scope["state"]["headers"]) and (
+    headers: dict[bytes, bytes] = scope["state"]["headers"]
+    host = headers.get(b"host", b"")
+    several = len(scope["headers"]) != len(headers) and (
         sum(name == b"host" for name, _ in scope["headers"]) > 1
     )
     if several or (not host and scope["http_version"] == "1.1"):

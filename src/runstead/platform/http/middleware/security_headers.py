@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from runstead.kernel.capability import ASGIApp, Receive, Scope, Send
+
+_Header = tuple[bytes, bytes]
 
 #: Whoever answers may set these differently for its own answer; what it sets is kept.
 HEADERS: Final = (
@@ -23,6 +26,14 @@ CONTENT_SECURITY_POLICY: Final = (
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 
+_NAMES: Final = frozenset(name for name, _value in (*HEADERS, HSTS))
+
+
+def _without_doubles(headers: Iterable[_Header], ours: Iterable[_Header]) -> list[_Header]:
+    headers = list(headers)
+    present = {name for name, _value in headers}
+    return [*headers, *(header for header in ours if header[0] not in present)]
+
 
 class SecurityHeaders:
     """Adds the headers that the answer does not set itself."""
@@ -37,8 +48,12 @@ class SecurityHeaders:
         async def send_with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
                 headers = message.get("headers", ())
-                present = {name for name, _ in headers}
-                message["headers"] = [*headers, *(header for header in ours if header[0] not in present)]
+                for name, _value in headers:
+                    if name in _NAMES:
+                        message["headers"] = _without_doubles(headers, ours)
+                        break
+                else:
+                    message["headers"] = [*headers, *ours]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
