@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.integration.endpoints.conftest import World, declare, processes, python, shell, until, world
 
+from runstead.platform.execution.process import sandbox_status
 from runstead.platform.http import ClientDisconnectedError
 
 #: Runs until it is let go, by a file in its artifacts.
@@ -183,3 +184,59 @@ async def test_a_program_gets_no_variable_that_was_not_allowed(tmp_path: Path) -
     assert seen["RUNSTEAD_ARTIFACTS"].endswith("/artifacts")
     assert "OTHER" not in seen
     assert "hidden-from-all" not in response.text
+
+
+@pytest.mark.skipif(not sandbox_status().available, reason=sandbox_status().reason)
+async def test_a_script_beside_the_servers_own_files_sees_neither_secrets_nor_other_runs(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".env").write_text("MASTER_PASSWORD=hidden-from-all")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/admin-token").write_text("hidden-from-all")
+    script = python(
+        tmp_path,
+        """
+import json, os, pathlib
+here = pathlib.Path(__file__).parent
+found = [str(path) for path in here.rglob("*") if path.is_file()]
+try:
+    found.append((here / ".env").read_text())
+except OSError as error:
+    found.append(type(error).__name__)
+kept = pathlib.Path(os.environ["RUNSTEAD_ARTIFACTS"], "kept")
+kept.write_text("kept")
+print(json.dumps({"results": [found, (here / "beside.txt").read_text()]}))
+""",
+    )
+    (tmp_path / "beside.txt").write_text("seen")
+    async with world(tmp_path, [declare(script)]) as served:
+        await served.client.post("/a")
+        response = await served.client.post("/a")
+        assert (served.runs()[-1] / "artifacts/kept").read_text() == "kept"
+    found, beside = response.json()["results"]
+    assert beside == "seen"
+    assert "hidden-from-all" not in found
+    assert not any("/data/" in path and not path.endswith("/kept") for path in found)
+
+
+@pytest.mark.skipif(not sandbox_status().available, reason=sandbox_status().reason)
+@pytest.mark.parametrize(("network", "reached"), [(False, False), (True, True)])
+async def test_a_program_has_a_network_only_when_its_declaration_says_so(
+    tmp_path: Path, network: bool, reached: bool
+) -> None:
+    listener = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    script = python(
+        tmp_path,
+        f"""
+import socket
+try:
+    socket.create_connection(("127.0.0.1", {port}), 5).close()
+    print('{{"results": [true]}}')
+except OSError:
+    print('{{"results": [false]}}')
+""",
+    )
+    async with listener, world(tmp_path, [declare(script, network=network)]) as served:
+        response = await served.client.post("/a")
+    assert response.json()["results"] == [reached]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 #: Suffix -> interpreters to look for on PATH, the preferred one first.
@@ -81,13 +81,9 @@ def environment_of(
 
 
 def readable_roots(
-    argv: Sequence[str], script: Path, working_dir: Path, venv: Path | None, hidden: Sequence[Path] = ()
+    argv: Sequence[str], script: Path, working_dir: Path, venv: Path | None
 ) -> tuple[Path, ...]:
-    """What lies outside of the system and the program cannot do without.
-
-    :param hidden: this server's own secrets and data. A folder that holds one is replaced by what else is in it, so that a
-        script beside the config file does not see the password there.
-    """
+    """The folders outside of the system that the program cannot do without."""
     roots = [script.parent, script.resolve().parent, working_dir]
     if venv is not None:
         roots.append(venv)
@@ -104,22 +100,11 @@ def readable_roots(
     for root in roots:
         if root not in kept and not _is_below(root, _SYSTEM_ROOTS):
             kept.append(root)
-    return tuple(path for root in kept for path in _without(root, hidden))
+    return tuple(kept)
 
 
 def _is_below(path: Path, roots: Sequence[str]) -> bool:
     return any(path.is_relative_to(root) for root in roots)
-
-
-def _without(root: Path, hidden: Sequence[Path]) -> Iterator[Path]:
-    """The folder, or what is in it beside the hidden."""
-    inside = [path for path in hidden if path.is_relative_to(root)]
-    if not inside:
-        yield root
-    elif root not in inside:
-        for child in sorted(root.iterdir()):
-            if child.exists():
-                yield from _without(child, inside)
 
 
 def _shebang_interpreters(script: Path) -> list[Path]:

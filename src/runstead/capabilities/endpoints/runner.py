@@ -144,9 +144,8 @@ class Runner:
             ),
             stdin=_encode(run.request) + b"\n",
             writable=(artifacts,),
-            readable=readable_roots(
-                argv, endpoint.script, endpoint.working_dir, endpoint.venv, hidden=self._hidden
-            ),
+            readable=readable_roots(argv, endpoint.script, endpoint.working_dir, endpoint.venv),
+            hidden=self._hidden,
             sandbox=self._sandbox,
         )
 
@@ -190,10 +189,9 @@ class Runner:
     async def _failed_by_us(
         self, run: Run, folder: Path | None, end: Exit | None, error: Exception
     ) -> Verdict:
-        if not isinstance(error, RunsteadError):
-            _log.error("endpoint_run_failed", endpoint=run.endpoint.name, run_id=run.id, exc_info=error)
-        public = error if isinstance(error, RunsteadError) else RunsteadError()
-        verdict = Verdict(RunStatus.FAILED, error=public)
+        # Whatever it is, it names files and settings of this machine: the caller gets the request id, the log the rest.
+        _log.error("endpoint_run_failed", endpoint=run.endpoint.name, run_id=run.id, exc_info=error)
+        verdict = Verdict(RunStatus.FAILED, error=RunsteadError())
         run.report = self._report(run, verdict, end)
         if folder is not None:
             output = {"stdout": bytes(run.stdout), "stderr": bytes(run.stderr)}

@@ -121,16 +121,6 @@ def test_an_interpreter_of_the_system_opens_nothing(tmp_path: Path, interpreter:
     assert readable_roots((str(script),), script, tmp_path, None) == (tmp_path,)
 
 
-def test_a_script_beside_the_servers_own_files_does_not_see_them(tmp_path: Path) -> None:
-    script = file(tmp_path / "a.sh", "#!/bin/sh\n", 0o755)
-    for name in (".env", "data/admin-token", "lib/data/x", "lib/y"):
-        file(tmp_path / name)
-    (tmp_path / "dangling").symlink_to("nowhere")
-    hidden = (tmp_path / ".env", tmp_path / "data", tmp_path / "lib/data")
-    roots = readable_roots((str(script),), script, tmp_path, None, hidden=hidden)
-    assert roots == (tmp_path / "a.sh", tmp_path / "lib/y")
-
-
 def test_the_interpreter_of_this_test_can_be_read() -> None:
     script = Path(__file__)
     roots = readable_roots((sys.executable, str(script)), script, script.parent, None)

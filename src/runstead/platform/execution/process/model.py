@@ -49,6 +49,8 @@ class Launch:
     writable: tuple[Path, ...] = ()
     #: Files and folders that it may read beside the system and its working folder.
     readable: tuple[Path, ...] = ()
+    #: What it must not see of these: the server's own secrets and data, which may lie beside a script.
+    hidden: tuple[Path, ...] = ()
     sandbox: SandboxMode = "auto"
 
 

@@ -170,10 +170,10 @@ def _system(*, network: bool) -> list[str]:
         "--dev",
         "/dev",
         "--tmpfs",
-        "/tmp",
+        "/tmp",  # noqa: S108
         "--dir",
-        "/var/tmp",
-    ]  # noqa: S108
+        "/var/tmp",  # noqa: S108
+    ]
     for name in _MERGED:
         path = Path("/") / name
         if path.is_symlink():
@@ -190,9 +190,19 @@ def _binds(launch: Launch, program: str) -> list[str]:
     arguments: list[str] = []
     for path in dict.fromkeys(readable):
         arguments += ["--ro-bind-try", str(path), str(path)]
+    for path in launch.hidden:
+        if any(path.is_relative_to(root) for root in readable):
+            arguments += _mask(path)
     for path in launch.writable:
         arguments += ["--bind", str(path), str(path)]
     return arguments
+
+
+def _mask(path: Path) -> list[str]:
+    """An empty folder in place of a folder, something unreadable in place of a file."""
+    if path.is_dir():
+        return ["--tmpfs", str(path)]
+    return ["--ro-bind", os.devnull, str(path)] if path.exists() else []
 
 
 def _homes_of(program: str) -> Iterator[Path]:
