@@ -19,7 +19,13 @@ from runstead.capabilities.endpoints.ports import LogSink, NoLogs, NoSecrets, Re
 from runstead.capabilities.endpoints.recording import TOPIC, OutboxRecorder
 from runstead.capabilities.endpoints.runner import Runner
 from runstead.capabilities.endpoints.service import EndpointsService
-from runstead.capabilities.endpoints.settings import EndpointSettings, RunsSettings, validate_endpoints
+from runstead.capabilities.endpoints.settings import (
+    RUNS_SECTION,
+    SECTION,
+    EndpointSettings,
+    RunsSettings,
+    validate_endpoints,
+)
 from runstead.capabilities.endpoints.stats import Figures
 from runstead.kernel.capability import Capability, HealthCheck
 from runstead.kernel.clock import Clock, SystemClock
@@ -27,6 +33,8 @@ from runstead.platform.execution.process import SandboxMode, Supervisor
 from runstead.platform.storage.sql import Database
 
 __all__ = [
+    "RUNS_SECTION",
+    "SECTION",
     "TOPIC",
     "EndpointSettings",
     "EndpointsService",

@@ -13,6 +13,7 @@ from msgspec import Meta
 from runstead.capabilities.endpoints.programs import ProgramError, argv_of, python_of
 from runstead.capabilities.endpoints.routes import PathTemplate
 from runstead.kernel.limits import MIB
+from runstead.platform.config import SectionSpec
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -92,7 +93,7 @@ class EndpointSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 class RunsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is kept of each call of an endpoint."""
 
-    folder: Annotated[str | None, Meta(description="Default: the folder runs in storage.data_dir.")] = None
+    folder: Annotated[Path | None, Meta(description="Default: the folder runs in storage.data_dir.")] = None
     record: Annotated[bool, Meta(description="Turn each result into an immutable record.")] = False
     max_age_days: Annotated[int, Meta(ge=1, le=36_500, description="Older run folders are removed.")] = 30
     max_total_bytes: Annotated[
@@ -164,3 +165,9 @@ def _file_problems(endpoint: EndpointSettings, base_dir: Path) -> Iterator[tuple
                 f"env[{position}]",
                 f"found {name!r}, allowed: any variable but those that configure this server",
             )
+
+
+#: ``[[endpoints]]``
+SECTION = SectionSpec(type=list[EndpointSettings], validate=validate_endpoints)
+#: ``[runs]``
+RUNS_SECTION = SectionSpec(type=RunsSettings)

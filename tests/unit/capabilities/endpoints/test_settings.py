@@ -6,7 +6,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from runstead.capabilities.endpoints import EndpointSettings, RunsSettings, validate_endpoints
+from runstead.capabilities.endpoints import (
+    RUNS_SECTION,
+    SECTION,
+    EndpointSettings,
+    RunsSettings,
+    validate_endpoints,
+)
+from runstead.platform.config import ConfigError, Settings, load
 
 
 def declare(**fields: Any) -> EndpointSettings:
@@ -113,3 +120,54 @@ def test_all_problems_are_reported_at_once(base_dir: Path) -> None:
         "[0].working_dir",
         "[0].env[0]",
     ]
+
+
+def read(base_dir: Path, text: str) -> Settings:
+    config = base_dir / "runstead.toml"
+    config.write_text(text)
+    sections = {"endpoints": SECTION, "runs": RUNS_SECTION}
+    return load(sections, config=config, profile=None, overrides={}, env={}, cwd=base_dir)
+
+
+def test_the_sections_are_read_from_the_config_file(base_dir: Path) -> None:
+    settings = read(
+        base_dir,
+        """
+[[endpoints]]
+name = "a"
+path = "/a/{x}"
+script_path = "a.sh"
+env = ["TOKEN"]
+
+[runs]
+record = true
+folder = "kept"
+""",
+    )
+    (endpoint,) = settings.section("endpoints")
+    assert endpoint == declare(path="/a/{x}", env=["TOKEN"])
+    assert settings.section("runs").record is True
+    assert settings.section("runs").folder == base_dir / "kept"
+
+
+def test_every_error_has_its_file_line_column_and_field(base_dir: Path) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        read(
+            base_dir,
+            """[[endpoints]]
+name = "a"
+path = "/api/mine"
+script_path = "a.sh"
+[[endpoints]]
+name = "a"
+path = "/b"
+  script_path = "missing.sh"
+""",
+        )
+    problems = [(each.line, each.column, each.field) for each in refusal.value.problems]
+    assert problems == [
+        (3, 1, "endpoints[0].path"),
+        (6, 1, "endpoints[1].name"),
+        (8, 3, "endpoints[1].script_path"),
+    ]
+    assert all(str(each.file).endswith("runstead.toml") for each in refusal.value.problems)
