@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import obstore
 from obstore import exceptions
-from obstore.store import S3Store
+from obstore.store import MemoryStore, S3Store
 
 from runstead.kernel.ids import new_id
 from runstead.platform.storage.objects.base import (
@@ -36,7 +36,7 @@ class S3Objects:
     Why not a check and then a put: two writers can both see nothing there.
     """
 
-    def __init__(self, store: S3Store) -> None:
+    def __init__(self, store: S3Store | MemoryStore) -> None:
         self._store = store
 
     @classmethod
