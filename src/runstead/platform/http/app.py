@@ -54,6 +54,9 @@ def build_app(
     handlers += builtin_routes(health=health, metrics=metrics, info=info, openapi=description.document)
     description.handlers = handlers
     router = build_router(handlers)
+    # Not every dispatcher takes more than the server's default.
+    limits = [limit for dispatcher in dispatchers for limit in getattr(dispatcher, "body_limits", ())]
+    limits += [*body_limits, *body_limits_of(router)]
 
     # The first is the outermost.
     layers: list[Callable[[ASGIApp], ASGIApp]] = [
@@ -62,7 +65,7 @@ def build_app(
         partial(SecurityHeaders, tls=bool(settings.tls_cert)),
         ErrorBoundary,
         partial(OriginGuard, host=settings.host, allowed_hosts=settings.allowed_hosts),
-        partial(BodyLimiter, default=settings.body_max_bytes, limits=[*body_limits, *body_limits_of(router)]),
+        partial(BodyLimiter, default=settings.body_max_bytes, limits=limits),
         partial(Authentication, identity=identity),
         Compression,
     ]

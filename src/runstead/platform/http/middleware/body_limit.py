@@ -3,6 +3,7 @@
 The limit is the server's ``body_max_bytes`` unless the route says otherwise:
 
 - a Litestar handler by ``opt={"body_max_bytes": N}``;
+- a dispatcher by an attribute ``body_limits`` (a sequence of :class:`BodyLimit`);
 - anything else by ``body_limit(prefix, N)`` handed to ``build_app(body_limits=[...])``.
 
 The longest matching rule wins. A dispatcher that wants another limit for one of its routes registers the larger one for its
