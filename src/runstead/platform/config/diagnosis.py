@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from runstead.kernel.secret import Secret
 from runstead.platform.config.fieldtypes import (
     allowed,
     choices,
@@ -79,6 +80,8 @@ def _diagnose_items(
 
 
 def _fault(annotation: Any, value: Any) -> str | None:
+    if is_secret(annotation) and not isinstance(value, Secret):
+        return "a secret does not belong in a file"
     try:
         convert(value, annotation)
     except msgspec.ValidationError:

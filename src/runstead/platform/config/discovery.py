@@ -53,7 +53,7 @@ def discover(
     return Place(
         profile=chosen,
         file=file,
-        overlay=_overlay(file, chosen),
+        overlay=_overlay(file or cwd / f"{_STEM}{SUFFIXES[0]}", chosen),
         base_dir=base_dir,
         environment=variables,
     )
@@ -100,9 +100,7 @@ def _profile(flag: str | None, variable: Value | None, problems: list[Problem]) 
     return PROFILES[0]
 
 
-def _overlay(file: Path | None, profile: str) -> Path | None:
-    if file is None:
-        return None
+def _overlay(file: Path, profile: str) -> Path | None:
     suffixes = dict.fromkeys((file.suffix, *SUFFIXES))
     beside = (file.with_name(f"{file.stem}.{profile}{suffix}") for suffix in suffixes)
     return next((overlay for overlay in beside if overlay.is_file()), None)

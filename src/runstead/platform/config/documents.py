@@ -91,11 +91,12 @@ def decode_text(raw: bytes, label: str) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = raw[: error.start]
+        # Counted without the byte order mark, in what was decoded.
+        before = error.object[: error.start]
         line = before.count(b"\n") + 1
-        column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8-sig", "replace")) + 1
+        column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
         raise _fault(
-            label, line, column, f"found the byte 0x{raw[error.start]:02x}, allowed: UTF-8 text"
+            label, line, column, f"found the byte 0x{error.object[error.start]:02x}, allowed: UTF-8 text"
         ) from None
 
 

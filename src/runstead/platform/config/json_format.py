@@ -8,6 +8,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]  # undocumente
 from typing import Any, Final
 
 from runstead.platform.config.keypath import KeyPath
+from runstead.platform.config.places import Places
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _ATOM: Final = re.compile(r"[^\s,\]}]+")
@@ -40,19 +41,20 @@ def parse(text: str) -> Any:
         walker.value((), 0)
         offset = walker.repeated.get(str(error), 0)
         raise JsonSyntaxError(
-            f"the key {str(error)!r} stands twice in one table", *_place(text, offset)
+            f"the key {str(error)!r} stands twice in one table", *Places(text).at(offset)
         ) from None
     except ValueError as error:
         name = str(error)
         offset = max(text.find(name), 0)
-        raise JsonSyntaxError(f"found {name}, allowed: a finite number", *_place(text, offset)) from None
+        raise JsonSyntaxError(f"found {name}, allowed: a finite number", *Places(text).at(offset)) from None
 
 
 def locate(text: str) -> dict[KeyPath, tuple[int, int]]:
     """Line and column of every key and every list item of a document that :func:`parse` took."""
     walker = _Walker(text)
     walker.value((), 0)
-    return {path: _place(text, offset) for path, offset in walker.offsets.items()}
+    places = Places(text)
+    return {path: places.at(offset) for path, offset in walker.offsets.items()}
 
 
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -68,10 +70,6 @@ def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(name)
-
-
-def _place(text: str, offset: int) -> tuple[int, int]:
-    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
 class _Walker:

@@ -101,6 +101,7 @@ class Layers:
 
     def _check_idle(self, section: str, value: Any, origin: Origin, at: KeyPath) -> None:
         """Judge a table of a profile that is not the chosen one, so that it is sound on the day that it is."""
+        self._take_secrets_out(value, (section,), origin, prefix=at[:-1])
         for finding in diagnose(self._specs[section].type, value, partial=True):
             place = origin
             for step in finding.at:
@@ -120,7 +121,7 @@ class Layers:
         known = {*self._variables, *OTHER_NAMES}
         for name, value in environment.items():
             if name.startswith(PREFIX) and name not in known:
-                self._blame(value.origin, (), f"unknown variable {name}{suggest(name, known)}")
+                self._blame(value.origin, (name,), f"unknown variable{suggest(name, known)}")
 
     def _lay_variable(self, variable: Variable, value: Value) -> None:
         if not variable.secret:
@@ -147,7 +148,7 @@ class Layers:
             else:
                 self.tree.lay(path, from_text(text, variable.type), Origin("flag"))
 
-    def _take_secrets_out(self, value: Any, path: KeyPath, origin: Origin) -> None:
+    def _take_secrets_out(self, value: Any, path: KeyPath, origin: Origin, prefix: KeyPath = ()) -> None:
         """Refuse secrets of the section, and remove them, so that they are not refused once more as unknown."""
         if not isinstance(value, dict):
             return
@@ -155,12 +156,12 @@ class Layers:
             at = (*path, key)
             name = self._secret_names.get(at) or _SECRET_NAMES.get(str(key))
             if name is None:
-                self._take_secrets_out(value[key], at, origin.child(key))
-            elif self._strict:
+                self._take_secrets_out(value[key], at, origin.child(key), prefix)
+            else:
                 del value[key]
                 self._blame(
                     origin.child(key),
-                    at,
+                    (*prefix, *at),
                     f"a secret does not belong in a file; set {name} in the environment or .env",
                 )
 

@@ -23,7 +23,8 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return f"{place}: {self.field}: {self.message}" if self.field else f"{place}: {self.message}"
+        named = self.field and self.field != self.file
+        return f"{place}: {self.field}: {self.message}" if named else f"{place}: {self.message}"
 
 
 class ConfigError(Exception):
@@ -38,5 +39,8 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """``; did you mean 'port'?``, or nothing when no known name is near."""
     import difflib
 
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    names = {other.lower(): other for other in known}
+    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.6)
+    # Abbreviations are not alike enough for that: production, prod.
+    near += [other for other in names if len(other) > 2 and name.lower().startswith(other)]
+    return f"; did you mean {names[near[0]]!r}?" if near else ""

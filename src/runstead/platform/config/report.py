@@ -67,7 +67,7 @@ def _plain(value: Any) -> Any:
 def _masked(value: Any) -> Any:
     if isinstance(value, str):
         return mask_url(value)
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_masked(item) for item in value]
     if isinstance(value, dict):
         return {key: _masked(item) for key, item in value.items()}

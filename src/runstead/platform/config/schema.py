@@ -87,8 +87,9 @@ def _table(struct: type[Struct], *, partial: bool) -> dict[str, Any]:
 
 def _field(field: msgspec.structs.FieldInfo, *, partial: bool) -> dict[str, Any]:
     schema = _any(field.type, partial=partial)
-    if field.default is not NODEFAULT and field.default is not None:
-        schema["default"] = msgspec.to_builtins(field.default, enc_hook=str, str_keys=True)
+    default = field.default if field.default_factory is NODEFAULT else field.default_factory()
+    if default is not NODEFAULT and default is not None:
+        schema["default"] = msgspec.to_builtins(default, enc_hook=str, str_keys=True)
     return schema
 
 
@@ -114,7 +115,9 @@ def _bare(bare: Any, annotation: Any, *, partial: bool) -> dict[str, Any]:
         return {"enum": list(get_args(bare))}
     if isinstance(bare, type) and issubclass(bare, enum.Enum):
         return {"enum": [member.value for member in bare]}
-    simple = {bool: "boolean", int: "integer", float: "number", str: "string", Path: "string"}
+    if bare is Path:
+        return {"type": "string", "minLength": 1}
+    simple = {bool: "boolean", int: "integer", float: "number", str: "string"}
     if isinstance(bare, type) and bare in simple:
         return {"type": simple[bare]}
     if (struct := struct_type(annotation)) is not None:

@@ -7,6 +7,7 @@ import tomllib
 from typing import Final
 
 from runstead.platform.config.keypath import KeyPath
+from runstead.platform.config.places import Places
 
 _BLANK: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _SPACE: Final = re.compile(r"[ \t]*")
@@ -28,22 +29,10 @@ def locate(text: str) -> dict[KeyPath, tuple[int, int]]:
     A key stands where its own part begins: in ``a.b = 1`` the path ``("a", "b")`` is at the ``b``. A table that has several
     places (a header, then a dotted key) stands at the first.
     """
-    # The positions that count are those of the text as written; tomllib too reads \r\n as one end of line.
     scanner = _Scanner(text)
     scanner.document()
-    lines = _LineIndex(text)
-    return {path: lines.place(offset) for path, offset in scanner.offsets.items()}
-
-
-class _LineIndex:
-    def __init__(self, text: str) -> None:
-        self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
-
-    def place(self, offset: int) -> tuple[int, int]:
-        from bisect import bisect_right
-
-        line = bisect_right(self._starts, offset)
-        return line, offset - self._starts[line - 1] + 1
+    places = Places(text)
+    return {path: places.at(offset) for path, offset in scanner.offsets.items()}
 
 
 class _Scanner:

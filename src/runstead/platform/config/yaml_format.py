@@ -8,6 +8,7 @@ from typing import Any, Final
 import yaml
 
 from runstead.platform.config.keypath import KeyPath
+from runstead.platform.config.places import Places
 
 _MERGE: Final = "tag:yaml.org,2002:merge"
 
@@ -56,17 +57,17 @@ def parse(text: str) -> Any:
 
     :raises YamlSyntaxError: for anything that is not YAML of plain values, and for a repeated key.
     """
-    loader = _Loader(text)
+    loader, places = _Loader(text), Places(text)
     try:
         node = loader.get_single_node()
         if node is None:
             return None
-        _refuse_repeated_keys(node)
+        _refuse_repeated_keys(node, places)
         return loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         message = error.problem or error.context or "unexpected text"
-        raise YamlSyntaxError(message, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1) from None
+        raise YamlSyntaxError(message, *places.at(mark.index if mark else 0)) from None
     except (yaml.YAMLError, ValueError) as error:
         if isinstance(error, YamlSyntaxError):
             raise
@@ -85,35 +86,37 @@ def locate(text: str) -> dict[KeyPath, tuple[int, int]]:
         node = loader.get_single_node()
     finally:
         loader.dispose()
-    found: dict[KeyPath, tuple[int, int]] = {}
+    found: dict[KeyPath, int] = {}
     if node is not None:
         _walk(node, (), found)
-    return found
+    places = Places(text)
+    return {path: places.at(offset) for path, offset in found.items()}
 
 
-def _mark(node: Any) -> tuple[int, int]:
-    return node.start_mark.line + 1, node.start_mark.column + 1
+def _offset(node: Any) -> int:
+    # The line and column of a mark would count every line separator that Unicode has.
+    return int(node.start_mark.index)
 
 
-def _walk(node: Any, path: KeyPath, found: dict[KeyPath, tuple[int, int]]) -> None:
+def _walk(node: Any, path: KeyPath, found: dict[KeyPath, int]) -> None:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if key.tag == _MERGE:
                 for table in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                    inherited: dict[KeyPath, tuple[int, int]] = {}
+                    inherited: dict[KeyPath, int] = {}
                     _walk(table, path, inherited)
                     found.update({at: place for at, place in inherited.items() if at not in found})
                 continue
             # Text as written: every key of ours is text, whatever YAML would make of it.
-            found[(*path, key.value)] = _mark(key)
+            found[(*path, key.value)] = _offset(key)
             _walk(value, (*path, key.value), found)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            found[(*path, index)] = _mark(item)
+            found[(*path, index)] = _offset(item)
             _walk(item, (*path, index), found)
 
 
-def _refuse_repeated_keys(root: Any) -> None:
+def _refuse_repeated_keys(root: Any, places: Places) -> None:
     """PyYAML would take the last one in silence. Visits each node once, so that aliases cannot make it long."""
     seen, waiting = {id(root)}, [root]
     while waiting:
@@ -122,9 +125,11 @@ def _refuse_repeated_keys(root: Any) -> None:
             keys: set[str] = set()
             for key, _ in node.value:
                 if not isinstance(key, yaml.ScalarNode) or key.tag not in (_MERGE, "tag:yaml.org,2002:str"):
-                    raise YamlSyntaxError("found a key that is not text", *_mark(key))
+                    raise YamlSyntaxError("found a key that is not text", *places.at(_offset(key)))
                 if key.value in keys and key.tag != _MERGE:
-                    raise YamlSyntaxError(f"the key {key.value!r} stands twice in one table", *_mark(key))
+                    raise YamlSyntaxError(
+                        f"the key {key.value!r} stands twice in one table", *places.at(_offset(key))
+                    )
                 keys.add(key.value)
             below = [value for _, value in node.value]
         elif isinstance(node, yaml.SequenceNode):
