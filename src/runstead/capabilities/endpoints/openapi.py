@@ -89,19 +89,10 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         for name in endpoint.template.names.values()
     ]
-    parameters.append(
-        {
-            "name": "query",
-            "in": "query",
-            "description": "Any further parameters; the body wins over them.",
-            "schema": {"type": "object", "additionalProperties": {"type": "string"}},
-            "style": "form",
-            "explode": True,
-        }
-    )
     operation: dict[str, Any] = {
         "operationId": f"endpoint_{endpoint.name}",
         "summary": f"Run {endpoint.script.name}",
+        "description": "Query and path parameters are merged under `params`; the body wins over both.",
         "tags": ["endpoints"],
         "security": [{"masterPassword": []}, {"masterPasswordHeader": []}, {}],
         "parameters": parameters,
