@@ -67,15 +67,15 @@ def console_renderer(colors: bool) -> Render:
         return f"\x1b[{code}m{text}\x1b[0m" if colors else text
 
     def render(event: Mapping[str, Any]) -> str:
-        level = str(event.get("level", ""))
-        moment = str(event.get("timestamp", ""))[11:23]
+        level = _one_line(event.get("level", ""))
+        moment = _one_line(event.get("timestamp", ""))[11:23]
         parts = [
             paint("2", moment),
             paint(_COLORS.get(level, "0"), f"{level:<8}"),
             paint("1", _one_line(event.get("message", ""))),
         ]
         parts += [
-            f"{paint('36', str(key))}={_one_line(value)}"
+            f"{paint('36', _one_line(key))}={_one_line(value)}"
             for key, value in event.items()
             if key not in _FIRST and key != "exception"
         ]
