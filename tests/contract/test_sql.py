@@ -180,6 +180,19 @@ async def test_a_work_may_undo_a_part_of_itself(db: Database) -> None:
     assert await db.read(numbers) == [1, 2]
 
 
+async def test_what_a_work_did_in_a_savepoint_that_it_left_open_hurts_nobody_else(db: Database) -> None:
+    def work(connection: sa.Connection) -> None:
+        connection.begin_nested()
+        insert(1)(connection)
+        raise RefusedError
+
+    results = await asyncio.gather(
+        db.write(insert(2)), db.write(work), db.write(insert(3)), return_exceptions=True
+    )
+    assert isinstance(results[1], RefusedError)
+    assert await db.read(numbers) == [2, 3]
+
+
 async def test_an_open_result_is_refused_since_it_could_not_be_read_later(db: Database) -> None:
     with pytest.raises(TypeError, match="rows"):
         await db.write(lambda connection: connection.execute(sa.select(things)))

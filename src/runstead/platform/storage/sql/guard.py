@@ -31,6 +31,26 @@ class OwnTransaction:
         """Whether it still holds what was done in it. SQLite only: some of its errors roll back everything."""
         return self._begun.is_active and bool(self._driver.in_transaction)
 
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what was done in this block when it raises, as far as the transaction is still :attr:`intact`. SQLite only.
+
+        Through the driver: SQLAlchemy's savepoints are compiled anew each time, which costs more than an insert.
+        """
+        self._driver.execute("SAVEPOINT work").close()
+        try:
+            yield
+            if self.connection.in_nested_transaction():
+                raise RuntimeError("a work has left a savepoint of its own open")
+            self._driver.execute("RELEASE work").close()
+        except BaseException:
+            if self.intact:
+                while (nested := self.connection.get_nested_transaction()) is not None:
+                    nested.close()
+                self._driver.execute("ROLLBACK TO work").close()
+                self._driver.execute("RELEASE work").close()
+            raise
+
     def commit(self) -> list[str]:
         """Commit; returns the signals that its works asked for."""
         self._info[_KEY] = True

@@ -181,17 +181,12 @@ class GroupWriter:
 
     def _run_one(self, own: OwnTransaction, one: Waiting[Any]) -> bool:
         """Run one work in a savepoint. False when its failure took the whole transaction with it."""
-        savepoint = own.connection.begin_nested()
         try:
-            with limited(own.connection, self._work_seconds_max):
+            with own.savepoint(), limited(own.connection, self._work_seconds_max):
                 one.run(own.connection)
-            savepoint.commit()
         except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to whoever waits
             one.fail(translate(error))
-            if not own.intact:
-                return False
-            savepoint.rollback()
-        return True
+        return own.intact
 
     def _run_alone(self, one: Waiting[Any]) -> None:
         try:
