@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from runstead.platform.storage.sql import (
     ConstraintError,
     Database,
+    DatabaseBusyError,
     DatabaseClosedError,
     DatabaseError,
     DatabaseTimeoutError,
     signal,
+    threads,
 )
 
 metadata = sa.MetaData()
@@ -134,6 +136,22 @@ async def test_a_read_sees_one_snapshot_even_when_a_write_comes_in_between(db: D
 async def test_reads_run_beside_one_another(db: Database) -> None:
     together = threading.Barrier(4)
     await asyncio.gather(*(db.read(lambda _: together.wait(10)) for _ in range(4)))
+
+
+async def test_more_reads_than_may_wait_are_refused_with_busy_and_taken_again_later(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "WAITING_WORKS_MAX", 3)
+    go_on = threading.Event()
+    reads = [asyncio.create_task(db.read(lambda _: go_on.wait(10))) for _ in range(4 + 3 + 2)]
+    await asyncio.sleep(0)
+    assert db.stats().reads_waiting == 3
+    go_on.set()
+    results = await asyncio.gather(*reads, return_exceptions=True)
+    assert [one for one in results if one is not True] == [results[-2], results[-1]]
+    assert isinstance(results[-1], DatabaseBusyError)
+    assert db.stats().reads_refused == 2
+    assert await db.read(numbers) == []
 
 
 async def test_a_failing_work_does_not_hurt_its_neighbours(db: Database) -> None:
