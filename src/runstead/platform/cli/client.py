@@ -50,6 +50,7 @@ class Client:
         import httpx
 
         self.base_url = base_url.rstrip("/")
+        self._timeout_seconds = timeout_seconds
         host = urlsplit(self.base_url).hostname or ""
         self._http = httpx.Client(
             base_url=self.base_url,
@@ -155,7 +156,7 @@ class Client:
         headers = {"Accept": "text/event-stream"}
         if last_event_id:
             headers["Last-Event-ID"] = last_event_id
-        timeout = httpx.Timeout(self._http.timeout, read=STREAM_SILENCE_SECONDS_MAX)
+        timeout = httpx.Timeout(self._timeout_seconds, read=STREAM_SILENCE_SECONDS_MAX)
         try:
             with self._http.stream(
                 "GET", path, params=_given(params), headers=headers, timeout=timeout

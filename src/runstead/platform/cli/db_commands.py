@@ -51,7 +51,7 @@ def status(*, config: ConfigOption = None, profile: ProfileOption = None, json: 
 def upgrade(*, config: ConfigOption = None, profile: ProfileOption = None, json: JsonFlag = False) -> None:
     """Bring the tables to what this version needs. The server does the same when it starts.
 
-    Example: `runstead db backup && runstead db upgrade`
+    Example: `runstead db upgrade --json`, best after `runstead db backup`
     """
     from runstead.platform.storage.sql import migrate
 

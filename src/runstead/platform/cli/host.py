@@ -53,6 +53,8 @@ _OWN_COMMANDS: Final[Mapping[str, Target]] = {
     "version": ("runstead.platform.cli.version:version", "Print the versions of Runstead and Python."),
 }
 
+_HELP_FLAGS: Final = ("--help", "-h")
+
 _composition: ContextVar[Callable[[], Composition]] = ContextVar("runstead_composition")
 
 
@@ -63,17 +65,18 @@ def composition() -> Composition:
 
 
 class CommandLine:
-    """A root command. What goes wrong becomes a message on stderr and an exit code; only a bug of ours leaves a traceback."""
+    """The root command. What goes wrong becomes a message on stderr and an exit code; only a bug of ours leaves a traceback."""
 
-    def __init__(self, app: App, provide: Callable[[], Composition]) -> None:
-        self.app = app
+    def __init__(self, commands: Mapping[str, Target], provide: Callable[[], Composition]) -> None:
+        self._commands = commands
         self._provide = provide
 
     def run(self, argv: Sequence[str]) -> int:
         """Run one command; returns its exit code."""
+        app = _root(self._commands, as_list=not argv or argv[0] in _HELP_FLAGS)
         token = _composition.set(self._provide)
         try:
-            result = self.app(list(argv), exit_on_error=False, print_error=True, result_action="return_value")
+            result = app(list(argv), exit_on_error=False, print_error=True, result_action="return_value")
             return result if isinstance(result, int) and not isinstance(result, bool) else ExitCode.OK
         except CycloptsError:
             return ExitCode.USAGE  # It has printed what is wrong.
@@ -103,18 +106,25 @@ def build_cli(
     :param commands: name → a cyclopts App of that name, or a function; imported only when it is called.
     :param provide: called when a command needs to know what the server consists of.
     """
+    return CommandLine({**_OWN_COMMANDS, **commands}, provide)
+
+
+def _root(commands: Mapping[str, Target], *, as_list: bool) -> App:
+    """The root command; ``as_list`` to show the list of commands, for which none is then imported."""
     app = App(
         name="runstead",
         help=_HELP,
         help_epilogue=_EPILOGUE,
+        help_flags=_HELP_FLAGS,
         version=__version__,
         help_format="markdown",
         suppress_keyboard_interrupt=False,
     )
-    for name, target in sorted({**_OWN_COMMANDS, **commands}.items()):
-        path, summary = (target, None) if isinstance(target, str) else target
-        app.command(path, name=name, help=summary)
-    return CommandLine(app, provide)
+    for name, target in sorted(commands.items()):
+        path, summary = (target, "") if isinstance(target, str) else target
+        # A summary given here would take the place of all the help that the command has itself.
+        app.command(path, name=name, help=summary if as_list else None)
+    return app
 
 
 def _is_config_error(error: Exception) -> bool:

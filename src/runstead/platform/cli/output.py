@@ -63,7 +63,12 @@ class Output:
             self._write(text)
 
     def _write(self, text: str) -> None:
-        print(text, file=self._stream or sys.stdout, flush=True)
+        stream = self._stream or sys.stdout
+        try:
+            print(text, file=stream, flush=True)
+        except UnicodeEncodeError:
+            encoding = stream.encoding or "ascii"
+            print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
 
     def _plain_table(self, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
         widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
