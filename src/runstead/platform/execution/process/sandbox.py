@@ -190,12 +190,17 @@ def _binds(launch: Launch, program: str) -> list[str]:
     arguments: list[str] = []
     for path in dict.fromkeys(readable):
         arguments += ["--ro-bind-try", str(path), str(path)]
-    for path in launch.hidden:
-        if any(path.is_relative_to(root) for root in readable):
-            arguments += _mask(path)
+    inside: list[str] = []
+    around: list[str] = []
     for path in launch.writable:
-        arguments += ["--bind", str(path), str(path)]
-    return arguments
+        within = any(path.is_relative_to(hidden) for hidden in launch.hidden)
+        (inside if within else around).extend(("--bind", str(path), str(path)))
+    arguments += around
+    for path in launch.hidden:
+        if any(path.is_relative_to(root) for root in (*readable, *launch.writable)):
+            arguments += _mask(path)
+    # A run's own folder lies inside the data folder that is hidden: it comes last.
+    return arguments + inside
 
 
 def _mask(path: Path) -> list[str]:

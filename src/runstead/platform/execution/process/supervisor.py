@@ -19,7 +19,12 @@ import structlog
 from runstead.kernel.clock import Clock, SystemClock
 from runstead.kernel.limits import KIB
 from runstead.platform.execution.process.model import Exit, Launch, LimitName, StartError
-from runstead.platform.execution.process.sandbox import SandboxRequiredError, command_line, sandbox_status
+from runstead.platform.execution.process.sandbox import (
+    SandboxRequiredError,
+    command_line,
+    resolve,
+    sandbox_status,
+)
 
 _log = structlog.get_logger("process")
 
@@ -43,6 +48,13 @@ class Supervisor:
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._warned = False
+
+    def check(self, launch: Launch) -> None:
+        """Whether there is such a program at all: for a caller that will start it only later.
+
+        :raises StartError: there is none.
+        """
+        resolve(launch)
 
     async def start(self, launch: Launch, *, on_stdout: OnOutput, on_stderr: OnOutput) -> RunningProcess:
         """Start a program.

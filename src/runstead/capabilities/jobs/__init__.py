@@ -1,0 +1,88 @@
+"""Start a command, watch its live output, kill it, run it again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from runstead.capabilities.jobs.http import routes
+from runstead.capabilities.jobs.model import Job, Status
+from runstead.capabilities.jobs.ports import LogSink, NoLogs
+from runstead.capabilities.jobs.recording import TOPIC
+from runstead.capabilities.jobs.service import JobsService, NewJob
+from runstead.capabilities.jobs.settings import SECTION, JobsSettings
+from runstead.capabilities.jobs.store import JobStore
+from runstead.kernel.capability import Capability, HealthCheck
+from runstead.kernel.clock import Clock, SystemClock
+from runstead.platform.execution.process import SandboxMode, Supervisor
+from runstead.platform.storage.sql import Database
+
+__all__ = [
+    "MIGRATIONS",
+    "SECTION",
+    "TOPIC",
+    "Job",
+    "JobsService",
+    "JobsSettings",
+    "NewJob",
+    "Status",
+    "capability",
+]
+
+#: The folder of the Alembic revisions.
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+
+def capability(
+    *,
+    settings: JobsSettings,
+    base_dir: Path,
+    data_dir: Path,
+    db: Database,
+    supervisor: Supervisor,
+    sandbox: SandboxMode,
+    shutdown_grace_seconds: float,
+    logs: LogSink | None = None,
+    clock: Clock | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Capability:
+    """Put the capability together. No I/O.
+
+    :param base_dir: where jobs run that do not say, unless the settings do.
+    :param data_dir: holds the logs; jobs in the sandbox do not see it.
+    :param environ: what the allow-list of variables chooses from; default: this process's environment.
+    """
+    service = JobsService(
+        settings=settings,
+        store=JobStore(db),
+        supervisor=supervisor,
+        sandbox=sandbox,
+        logs=logs or NoLogs(),
+        log_dir=data_dir / "logs",
+        base_dir=base_dir,
+        hidden=(data_dir, base_dir / ".env"),
+        shutdown_grace_seconds=shutdown_grace_seconds,
+        clock=clock or SystemClock(),
+        environ=os.environ if environ is None else environ,
+    )
+
+    async def probe() -> Mapping[str, Any]:
+        return service.figures()
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with service.opened():
+            yield
+
+    return Capability(
+        name="jobs",
+        routes=(routes(service),),
+        commands="runstead.capabilities.jobs.cli:app",
+        migrations=MIGRATIONS,
+        services={"jobs": service},
+        checks=(HealthCheck(name="jobs", probe=probe, critical=False),),
+        lifespan=lifespan,
+    )

@@ -1,0 +1,61 @@
+"""The ``[jobs]`` section."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from runstead.platform.config import SectionSpec
+
+
+class JobsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How commands are run."""
+
+    record: Annotated[bool, Meta(description="Keep each job's result as an immutable record.")] = False
+    allow_shell: Annotated[
+        bool,
+        Meta(description="Hand commands to /bin/sh, with pipes and everything. Off: no shell is involved."),
+    ] = False
+    commands: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=255)], ...],
+        Meta(
+            max_length=1000,
+            description="The programs that may be started, as patterns such as python3 or backup-*. Empty: any.",
+        ),
+    ] = ()
+    working_dir: Annotated[
+        Path | None,
+        Meta(description="Where jobs run that do not say. Default: the folder of the configuration file."),
+    ] = None
+    env: Annotated[
+        tuple[Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)], ...],
+        Meta(
+            max_length=200,
+            description="Variables of the server's environment that jobs get, beside PATH, LANG and TZ.",
+        ),
+    ] = ()
+    network: Annotated[bool, Meta(description="Whether jobs may use the network.")] = True
+    concurrency: Annotated[
+        int, Meta(ge=1, le=1000, description="Jobs that run at once; further ones wait.")
+    ] = 8
+    queue_limit: Annotated[
+        int, Meta(ge=1, le=100_000, description="Jobs that may wait; further ones are refused.")
+    ] = 1000
+    timeout_max_seconds: Annotated[
+        int, Meta(ge=1, le=30 * 86_400, description="The longest timeout that a job may ask for.")
+    ] = 7 * 86_400
+    memory_mb: (
+        Annotated[
+            int, Meta(ge=16, le=1_048_576, description="Address space of each process of a job, in MiB.")
+        ]
+        | None
+    ) = None
+    cpu_seconds: Annotated[int, Meta(ge=1, description="CPU time of each process of a job.")] | None = None
+    open_files: Annotated[
+        int, Meta(ge=16, le=1_000_000, description="Files that a process may hold open.")
+    ] = 1024
+
+
+SECTION = SectionSpec(type=JobsSettings)

@@ -1,0 +1,250 @@
+"""The tables of jobs. Every change of state names the states that it may come from, so that a final one is written once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from runstead.capabilities.jobs.model import Job, Outcome, Status
+from runstead.kernel.clock import parse_rfc3339, rfc3339
+from runstead.platform.storage.sql import Database, Outbox
+
+metadata = sa.MetaData()
+jobs = sa.Table(
+    "jobs_jobs",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("command", sa.Text, nullable=False),
+    sa.Column("argv", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("timeout_seconds", sa.Float, nullable=False),
+    sa.Column("working_dir", sa.Text, nullable=False),
+    sa.Column("env", sa.Text, nullable=False),
+    sa.Column("labels", sa.Text, nullable=False),
+    sa.Column("retries", sa.Integer, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("retried", sa.Integer, nullable=False),
+    sa.Index("jobs_jobs_by_status", "status", "id"),
+)
+attempts = sa.Table(
+    "jobs_attempts",
+    metadata,
+    sa.Column("job_id", sa.Text, primary_key=True),
+    sa.Column("attempt", sa.Integer, primary_key=True),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("started_at", sa.Text, nullable=True),
+    sa.Column("stopped_at", sa.Text, nullable=True),
+    sa.Column("exit_code", sa.Integer, nullable=True),
+    sa.Column("signal", sa.Text, nullable=True),
+    sa.Column("reason", sa.Text, nullable=True),
+    sa.Column("cpu_seconds", sa.Float, nullable=True),
+    sa.Column("max_rss_bytes", sa.BigInteger, nullable=True),
+    sa.Column("lines", sa.BigInteger, nullable=False),
+    sa.Column("last_line", sa.Text, nullable=True),
+    sa.Column("pid", sa.Integer, nullable=True),
+    sa.Column("pid_ticks", sa.BigInteger, nullable=True),
+)
+
+_OF_ATTEMPT = [column for column in attempts.c if column.name not in ("job_id", "attempt", "status")]
+_newest = sa.select(jobs, *_OF_ATTEMPT).join(
+    attempts, (attempts.c.job_id == jobs.c.id) & (attempts.c.attempt == jobs.c.attempt)
+)
+
+EventOf = Callable[[Job], tuple[str, Mapping[str, Any]] | None]
+
+
+class JobStore:
+    """Reads and writes jobs."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def insert(self, job: Job, *, queue_limit: int) -> bool:
+        """Write a queued job; False when as many as may wait do so already."""
+
+        def work(connection: sa.Connection) -> bool:
+            waiting = connection.scalar(
+                sa.select(sa.func.count()).select_from(jobs).where(jobs.c.status == Status.QUEUED)
+            )
+            if (waiting or 0) >= queue_limit:
+                return False
+            connection.execute(
+                jobs.insert().values(
+                    id=job.id,
+                    command=job.command,
+                    argv=json.dumps(job.argv),
+                    name=job.name,
+                    created_at=rfc3339(job.created_at),
+                    timeout_seconds=job.timeout_seconds,
+                    working_dir=job.working_dir,
+                    env=json.dumps(dict(job.env)),
+                    labels=json.dumps(dict(job.labels)),
+                    retries=job.retries,
+                    status=Status.QUEUED,
+                    attempt=1,
+                    retried=0,
+                )
+            )
+            _insert_attempt(connection, job.id, 1)
+            return True
+
+        return await self._db.write(work)
+
+    async def get(self, job_id: str) -> Job | None:
+        return await self._db.read(lambda connection: _get(connection, job_id))
+
+    async def page(self, *, status: Status | None, limit: int, before: str | None) -> list[Job]:
+        """Newest first; ``before`` is the id of the last row of the page before."""
+        query = _newest.order_by(jobs.c.id.desc()).limit(limit)
+        if status is not None:
+            query = query.where(jobs.c.status == status)
+        if before is not None:
+            query = query.where(jobs.c.id < before)
+        return await self._db.read(lambda connection: [_job(row) for row in connection.execute(query)])
+
+    async def with_status(self, status: Status) -> list[Job]:
+        """All of one state, oldest first."""
+        query = _newest.where(jobs.c.status == status).order_by(jobs.c.id)
+        return await self._db.read(lambda connection: [_job(row) for row in connection.execute(query)])
+
+    async def attempts(self, job_id: str) -> list[Mapping[str, Any]]:
+        """What is known of each attempt, the first one first."""
+        shown = [column for column in attempts.c if column.name not in ("job_id", "pid", "pid_ticks")]
+        query = sa.select(*shown).where(attempts.c.job_id == job_id).order_by(attempts.c.attempt)
+        return await self._db.read(
+            lambda connection: [dict(row) for row in connection.execute(query).mappings()]
+        )
+
+    async def begin(self, job_id: str, *, at: datetime, pid: int, pid_ticks: int) -> bool:
+        """queued → running. False when it is not queued any more."""
+
+        def work(connection: sa.Connection) -> bool:
+            return _move(
+                connection,
+                job_id,
+                (Status.QUEUED,),
+                Status.RUNNING,
+                started_at=rfc3339(at),
+                pid=pid,
+                pid_ticks=pid_ticks,
+            )
+
+        return await self._db.write(work)
+
+    async def finish(
+        self,
+        job_id: str,
+        outcome: Outcome,
+        *,
+        at: datetime,
+        lines: int = 0,
+        last_line: str | None = None,
+        event: EventOf | None = None,
+    ) -> Job | None:
+        """queued or running → a final state, with its event in the same transaction. None when it has one already."""
+
+        def work(connection: sa.Connection) -> Job | None:
+            moved = _move(
+                connection,
+                job_id,
+                (Status.QUEUED, Status.RUNNING),
+                outcome.status,
+                stopped_at=rfc3339(at),
+                exit_code=outcome.exit_code,
+                signal=outcome.signal,
+                reason=outcome.reason,
+                cpu_seconds=outcome.cpu_seconds,
+                max_rss_bytes=outcome.max_rss_bytes,
+                lines=lines,
+                last_line=last_line,
+            )
+            if not moved:
+                return None
+            job = _get(connection, job_id)
+            if job is not None and event is not None and (made := event(job)) is not None:
+                Outbox.add(connection, *made)
+            return job
+
+        return await self._db.write(work)
+
+    async def again(self, job_id: str, *, retried: int) -> Job | None:
+        """final → queued, as a new attempt. None when it has not ended (or is gone)."""
+
+        def work(connection: sa.Connection) -> Job | None:
+            final = [status for status in Status if status.is_final]
+            changed = connection.execute(
+                jobs.update()
+                .where(jobs.c.id == job_id, jobs.c.status.in_(final))
+                .values(status=Status.QUEUED, attempt=jobs.c.attempt + 1, retried=retried)
+            )
+            if not changed.rowcount:
+                return None
+            attempt = connection.scalar(sa.select(jobs.c.attempt).where(jobs.c.id == job_id))
+            _insert_attempt(connection, job_id, int(attempt or 0))
+            return _get(connection, job_id)
+
+        return await self._db.write(work)
+
+    async def delete(self, job_id: str) -> bool:
+        """Remove a job that has ended. False when it has not, or is gone."""
+
+        def work(connection: sa.Connection) -> bool:
+            final = [status for status in Status if status.is_final]
+            gone = connection.execute(jobs.delete().where(jobs.c.id == job_id, jobs.c.status.in_(final)))
+            if gone.rowcount:
+                connection.execute(attempts.delete().where(attempts.c.job_id == job_id))
+            return bool(gone.rowcount)
+
+        return await self._db.write(work)
+
+
+def _insert_attempt(connection: sa.Connection, job_id: str, attempt: int) -> None:
+    connection.execute(
+        attempts.insert().values(job_id=job_id, attempt=attempt, status=Status.QUEUED, lines=0)
+    )
+
+
+def _move(
+    connection: sa.Connection, job_id: str, allowed: tuple[Status, ...], to: Status, **facts: Any
+) -> bool:
+    changed = connection.execute(
+        jobs.update().where(jobs.c.id == job_id, jobs.c.status.in_(allowed)).values(status=to)
+    )
+    if not changed.rowcount:
+        return False
+    newest = sa.select(jobs.c.attempt).where(jobs.c.id == job_id).scalar_subquery()
+    connection.execute(
+        attempts.update()
+        .where(attempts.c.job_id == job_id, attempts.c.attempt == newest)
+        .values(status=to, **facts)
+    )
+    return True
+
+
+def _get(connection: sa.Connection, job_id: str) -> Job | None:
+    row = connection.execute(_newest.where(jobs.c.id == job_id)).first()
+    return None if row is None else _job(row)
+
+
+def _job(row: sa.Row[Any]) -> Job:
+    facts = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    moments = {
+        name: facts[name] and parse_rfc3339(facts[name])
+        for name in ("created_at", "started_at", "stopped_at")
+    }
+    return Job(
+        **{
+            **facts,
+            **moments,
+            "argv": tuple(json.loads(facts["argv"])),
+            "env": json.loads(facts["env"]),
+            "labels": json.loads(facts["labels"]),
+            "status": Status(facts["status"]),
+        }
+    )
