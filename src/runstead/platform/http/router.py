@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.routes import HTTPRoute
 
+from runstead.kernel.errors import BadRequestError
 from runstead.platform.http.middleware.body_limit import BodyLimit
 
 
@@ -17,11 +18,24 @@ def _pass_on(_request: Any, error: Exception) -> NoReturn:
     raise error
 
 
+class _JsonRequest(Request[Any, Any, Any]):
+    """Bodies that msgspec gives up on by other errors than its own are the client's fault as well."""
+
+    async def json(self) -> Any:
+        try:
+            return await super().json()
+        except UnicodeDecodeError as error:
+            raise BadRequestError(f"JSON is not UTF-8: {error.reason} (byte {error.start})") from error
+        except RecursionError as error:
+            raise BadRequestError("JSON is nested too deeply.") from error
+
+
 def build_router(routes: Sequence[Any]) -> Litestar:
     """The router of these handlers. The stack around it has its own limits, compression, errors and documentation."""
     return Litestar(
         route_handlers=list(routes),
         debug=False,
+        request_class=_JsonRequest,
         logging_config=None,
         openapi_config=None,
         request_max_body_size=None,

@@ -39,8 +39,6 @@ FORMS = {
 @pytest.mark.req("SEC-005")
 @pytest.mark.parametrize("text", FORMS.values(), ids=FORMS.keys())
 def test_a_secret_is_masked_in_every_form(text: str) -> None:
-    if text == quote(SECRET, safe="").lower():
-        pytest.skip("lower case changes the secret itself") if SECRET.lower() != SECRET else None
     scrubbed = Redactor(Secret(SECRET)).scrub_text(f"before {text} after")
     assert MASK in scrubbed
     assert scrubbed.startswith("before ")

@@ -8,6 +8,7 @@ and a form or script of another site that sends a request here (``Sec-Fetch-Site
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
@@ -19,6 +20,7 @@ from runstead.platform.http.errors import MisdirectedError
 from runstead.platform.http.scope import header_of
 
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^:@/\[\]]*)(?::\d*)?")
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -33,10 +35,10 @@ def is_loopback(host: str) -> bool:
 
 
 def host_name(authority: str) -> str:
-    """The name of ``name:port``, lower-case, without the final dot that means the same."""
-    if authority.startswith("["):
-        return authority.partition("]")[0].lower() + "]"
-    return authority.partition(":")[0].lower().rstrip(".")
+    """The name of ``name:port``, lower-case, without the final dot that means the same. What is no authority comes back
+    as it is, and is no known name."""
+    match = _AUTHORITY.fullmatch(authority.lower())
+    return match[1].rstrip(".") if match else authority
 
 
 @lru_cache(maxsize=256)
