@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from runstead.capabilities.records.canonical import NotCanonicalError, canonical_json
 from runstead.capabilities.records.errors import InvalidRecordError, RecordTooLargeError, RunConflictError
 from runstead.capabilities.records.model import Accepted, Scope
+from runstead.capabilities.records.results import ResultRecorder
 from runstead.capabilities.records.service import RecordsService
-from runstead.capabilities.records.settings import SECTION, RecordsSettings, validate
+from runstead.capabilities.records.settings import SECTION, RecordsSettings, inherited_environment, validate
 from runstead.kernel.capability import Capability, HealthCheck
 from runstead.kernel.clock import Clock, SystemClock
 
@@ -26,10 +27,12 @@ __all__ = [
     "RecordTooLargeError",
     "RecordsService",
     "RecordsSettings",
+    "ResultRecorder",
     "RunConflictError",
     "Scope",
     "canonical_json",
     "capability",
+    "inherited_environment",
     "validate",
 ]
 
@@ -43,6 +46,9 @@ def capability(
     registry: CollectorRegistry | None = None,
 ) -> Capability:
     """Put the capability together. No I/O.
+
+    Its services: ``records`` is the :class:`RecordsService`; ``results`` the :class:`ResultRecorder`, whose ``handle`` takes the
+    outbox's ``jobs.finished`` and ``endpoints.finished``.
 
     :param loopback: the server listens on loopback addresses only, so that ``auth_mode = "none"`` may mean everyone.
     :param registry: where the figures go that a monitoring system reads.
@@ -68,6 +74,9 @@ def capability(
         name="records",
         dispatchers=(RecordsDispatcher(service, access),),
         commands="runstead.capabilities.records.cli:app",
-        services={"records": service},
+        services={
+            "records": service,
+            "results": ResultRecorder(service, organization=settings.organization, project=settings.project),
+        },
         checks=(HealthCheck(name="records", probe=probe),),
     )

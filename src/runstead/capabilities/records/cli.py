@@ -103,7 +103,7 @@ def latest(service: ServiceName, *, json: JsonFlag = False) -> None:
 
 
 @app.command
-def put(file: str, *, json: JsonFlag = False) -> None:
+def put(file: Annotated[str, Parameter(allow_leading_hyphen=True)], *, json: JsonFlag = False) -> None:
     """Record a run. The same content again changes nothing.
 
     Parameters

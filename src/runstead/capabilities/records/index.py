@@ -12,7 +12,14 @@ from typing import Any, Final
 import msgspec
 
 from runstead.capabilities.records.errors import InvalidRecordError
-from runstead.capabilities.records.keys import Layout, date_of_run, entry_name, name_before, parse_entry_name
+from runstead.capabilities.records.keys import (
+    Layout,
+    date_of_run,
+    entry_name,
+    is_entry_name,
+    is_received_since,
+    name_before,
+)
 from runstead.capabilities.records.model import Scope
 from runstead.kernel.clock import parse_rfc3339
 from runstead.platform.storage.objects import ObjectExistsError, ObjectMissingError, Objects
@@ -188,7 +195,7 @@ class Index:
 
         :raises InvalidRecordError: when the cursor is none of ours.
         """
-        if cursor is not None and parse_entry_name(cursor) is None:
+        if cursor is not None and not is_entry_name(cursor):
             raise InvalidRecordError([("cursor", "allowed: next_cursor of an earlier page")])
         prefix = self._layout.commits(scope, commit_sha) if commit_sha else self._layout.times(scope)
         starts = [name for name in (cursor, name_before(until) if until else None) if name is not None]
@@ -226,5 +233,5 @@ def _name(key: str) -> str:
 
 
 def _is_since(key: str, since: datetime | None) -> bool:
-    parsed = parse_entry_name(_name(key))
-    return parsed is not None and (since is None or parsed[0] >= since)
+    name = _name(key)
+    return is_entry_name(name) and (since is None or is_received_since(name, since))

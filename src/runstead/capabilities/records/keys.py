@@ -24,6 +24,8 @@ from runstead.kernel.ids import is_uuid
 PREFIX_CHARS_MAX: Final = 128
 PREFIX_PATTERN: Final = r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*"
 
+ENTRY_NAME_PATTERN: Final = rf"[0-9a-f]{{16}}-{NAME_PATTERN}"
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 #: More microseconds than there are until the year 9999. Sixteen hexadecimal digits count down from here.
@@ -35,7 +37,7 @@ _RECORD = re.compile(
     rf"org=({NAME_PATTERN})/project=({NAME_PATTERN})/service=({NAME_PATTERN})"
     rf"/date=(\d{{4}}-\d\d-\d\d)/run=({NAME_PATTERN})/payload\.json"
 )
-_ENTRY_NAME = re.compile(rf"([0-9a-f]{{16}})-({NAME_PATTERN})")
+_ENTRY_NAME = re.compile(ENTRY_NAME_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +91,14 @@ def entry_name(received_at: datetime, run_id: str) -> str:
     return f"{_count_down(received_at)}-{run_id}"
 
 
-def parse_entry_name(name: str) -> tuple[datetime, str] | None:
-    """When the record was received and its run id; None when this is no name of an entry."""
-    found = _ENTRY_NAME.fullmatch(name)
-    if found is None:
-        return None
-    try:
-        return _EPOCH + (_COUNTDOWN - int(found[1], 16)) * _MICROSECOND, found[2]
-    except OverflowError:
-        return None
+def is_entry_name(text: str) -> bool:
+    """Whether this could be the name of an entry."""
+    return _ENTRY_NAME.fullmatch(text) is not None
+
+
+def is_received_since(name: str, moment: datetime) -> bool:
+    """Whether the entry of this name was received at this moment or later."""
+    return name.partition("-")[0] <= _count_down(moment)
 
 
 def name_before(moment: datetime) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from runstead.capabilities.records.canonical import DEPTH_MAX, INTEGER_MAX
+from runstead.capabilities.records.keys import ENTRY_NAME_PATTERN
 from runstead.capabilities.records.model import NAME_PATTERN, NAME_RULE, REQUIRED_FIELDS
 from runstead.kernel.limits import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX
 
@@ -75,8 +76,7 @@ COMPONENTS: Final[dict[str, Any]] = {
             "description": f"Any JSON value, at most {DEPTH_MAX} levels deep. Integers beyond ±{INTEGER_MAX} are refused, "
             "since readers of JSON round them; send them as text.",
             "anyOf": [
-                {"type": ["string", "boolean", "null"]},
-                {"type": "number", "minimum": -INTEGER_MAX, "maximum": INTEGER_MAX},
+                {"type": ["string", "boolean", "null", "number"]},
                 {"type": "array", "items": _ref("Json")},
                 _OBJECT,
             ],
@@ -214,6 +214,7 @@ _IF_NONE_MATCH: Final = {
 _UNCHANGED: Final = {"description": "The client has it."}
 _SERVICE: Final = ("organization", "project", "service")
 _LIMIT: Final = {"type": "integer", "minimum": 1, "maximum": PAGE_ROWS_MAX, "default": PAGE_ROWS_DEFAULT}
+_ENTRY_NAME: Final = {"type": "string", "pattern": f"^{ENTRY_NAME_PATTERN}$"}
 _CURSOR: Final = {"type": "string"}
 
 PATHS: Final[dict[str, Any]] = {
@@ -240,7 +241,7 @@ PATHS: Final[dict[str, Any]] = {
                 _in_query("commit", _NAME, "Only runs of this commit."),
                 _in_query("since", _MOMENT, "Only runs received then or later."),
                 _in_query("until", _MOMENT, "Only runs received before."),
-                _in_query("cursor", _CURSOR, "next_cursor of the page before."),
+                _in_query("cursor", _ENTRY_NAME, "next_cursor of the page before."),
                 _in_query("limit", _LIMIT, "Runs on the page."),
             ],
             responses=_responses(404, s200=_good("A page of runs.", "Page")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -66,3 +66,22 @@ SECTION: Final = SectionSpec(
         "STRICTURE_SERVER_INGEST_TOKEN": "ingest_token",
     },
 )
+
+
+def inherited_environment(env: Mapping[str, str]) -> dict[str, str]:
+    """What the other variables of that server say, in the names of ours: where it listens and where its data goes.
+
+    They are about the platform's sections, so that :data:`SECTION` cannot name them. Our own names should win over these.
+    """
+    found: dict[str, str] = {}
+    host, colon, port = env.get("STRICTURE_SERVER_ADDR", "").rpartition(":")
+    if colon:
+        # As in Go: no host means every address.
+        found |= {"RUNSTEAD_HOST": host.strip("[]") or "0.0.0.0", "RUNSTEAD_PORT": port}  # noqa: S104
+    driver = env.get("STRICTURE_SERVER_STORAGE_DRIVER", "") or "fs"
+    folder, bucket = env.get("STRICTURE_SERVER_DATA_DIR", ""), env.get("STRICTURE_SERVER_OBJECT_BUCKET", "")
+    if driver != "fs":
+        found["RUNSTEAD_OBJECTS_URL"] = f"{driver}://{bucket}"
+    elif folder:
+        found["RUNSTEAD_OBJECTS_URL"] = folder
+    return found
