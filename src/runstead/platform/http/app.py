@@ -11,6 +11,7 @@ from runstead.kernel.capability import ASGIApp, Capability, Receive, Scope, Send
 from runstead.platform.config.settings import ServerSettings
 from runstead.platform.http.builtin import builtin_routes
 from runstead.platform.http.dispatch import Dispatch
+from runstead.platform.http.documentation import DOCUMENTATION_ROUTES
 from runstead.platform.http.info import ServerInfo
 from runstead.platform.http.middleware.access import Access
 from runstead.platform.http.middleware.authentication import Authentication
@@ -52,6 +53,7 @@ def build_app(
     handlers = [*routes, *(route for capability in capabilities for route in capability.routes)]
     description = ApiDescription(info=info, dispatchers=dispatchers)
     handlers += builtin_routes(health=health, metrics=metrics, info=info, openapi=description.document)
+    handlers += DOCUMENTATION_ROUTES
     description.handlers = handlers
     router = build_router(handlers)
     # Not every dispatcher takes more than the server's default.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from litestar import MediaType, Request, Response, get
@@ -110,8 +110,8 @@ def builtin_routes(
         operation_id="server_metrics",
         media_type="text/plain",
     )
-    async def metrics_page() -> Response[bytes]:
-        return Response(metrics.render(), media_type=METRICS_CONTENT_TYPE)
+    async def metrics_page() -> Response[str]:
+        return Response(metrics.render().decode(), media_type=METRICS_CONTENT_TYPE)
 
     @get(
         "/openapi.json",
@@ -120,7 +120,8 @@ def builtin_routes(
         operation_id="server_openapi",
         media_type=MediaType.JSON,
     )
-    async def openapi_document() -> Response[bytes]:
-        return Response(openapi(), media_type=MediaType.JSON)
+    async def openapi_document() -> Response[dict[str, Any]]:
+        # Bytes are sent as they are; the annotation is what the description says of them.
+        return Response(cast("dict[str, Any]", openapi()), media_type=MediaType.JSON)
 
     return [alive, health_page, ready, metrics_page, openapi_document]

@@ -2,13 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
 from runstead.kernel.capability import Dispatcher
 from runstead.platform.http.info import ServerInfo
+from runstead.platform.identity import OPERATOR, allow
+
+_METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
+
+_ERROR: Final[dict[str, Any]] = {
+    "type": "object",
+    "title": "Error",
+    "description": "The one shape of every error.",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message"],
+            "properties": {
+                "code": {
+                    "type": "string",
+                    "description": "Stable; what a program may decide on.",
+                    "examples": ["E_NOT_FOUND"],
+                },
+                "message": {"type": "string", "description": "For people."},
+                "details": {"description": "What exactly, where there is more to say."},
+                "request_id": {
+                    "type": "string",
+                    "description": "The same as X-Request-ID; it finds the lines in the log.",
+                },
+            },
+        }
+    },
+}
+
+#: Name in the components → what went wrong.
+_RESPONSES: Final[Mapping[str, str]] = {
+    "BadRequest": "The request is not what this operation takes.",
+    "Unauthorized": "A valid credential is needed.",
+    "Forbidden": "The credential does not allow this.",
+    "NotFound": "There is no such thing.",
+    "TooLarge": "The body is larger than this operation takes.",
+    "Error": "Anything else that went wrong.",
+}
+
+_SECURITY_SCHEMES: Final[dict[str, Any]] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The administrator's token, or MASTER_PASSWORD where an operator is enough.",
+    },
+    "adminToken": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Admin-Token",
+        "description": "The administrator's token.",
+    },
+    "masterPassword": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Master-Password",
+        "description": "MASTER_PASSWORD.",
+    },
+}
 
 
 class ApiDescription:
@@ -25,15 +84,10 @@ class ApiDescription:
         if self._routed is None:
             self._routed = self._describe_router()
         paths = dict(self._routed["paths"])
-        components = dict(self._routed.get("components", {}))
         for dispatcher in self._dispatchers:
             for path, operations in dispatcher.openapi_paths().items():
-                paths[path] = {**paths.get(path, {}), **operations}
-            # Not every dispatcher has shapes of its own to refer to.
-            own: dict[str, Any] = getattr(dispatcher, "openapi_components", dict)()
-            for kind, entries in own.items():
-                components[kind] = {**components.get(kind, {}), **entries}
-        return msgspec.json.encode({**self._routed, "paths": paths, "components": components})
+                paths[path] = {**paths.get(path, {}), **_with_default(operations)}
+        return msgspec.json.encode({**self._routed, "paths": paths})
 
     def _describe_router(self) -> dict[str, Any]:
         # A router of its own, so that the serving one neither has Litestar's pages nor pays for the description.
@@ -42,8 +96,87 @@ class ApiDescription:
         from litestar.openapi.plugins import JsonRenderPlugin
 
         config = OpenAPIConfig(
-            title=self._info.name, version=self._info.version, render_plugins=[JsonRenderPlugin()]
+            title=self._info.name,
+            version=self._info.version,
+            use_handler_docstrings=True,
+            render_plugins=[JsonRenderPlugin()],
         )
-        described = Litestar(list(self.handlers), openapi_config=config, logging_config=None)
-        schema: dict[str, Any] = described.openapi_schema.to_schema()
+        router = Litestar(list(self.handlers), openapi_config=config, logging_config=None)
+        schema: dict[str, Any] = router.openapi_schema.to_schema()
+        handlers = dict(_handlers_of(router))
+        for path, method, operation in _operations(schema["paths"]):
+            _complete(operation, handlers.get((path, method)), has_path_parameters="{" in path)
+        components = schema.setdefault("components", {})
+        components.setdefault("schemas", {})["Error"] = _ERROR
+        components["responses"] = {name: _response(text) for name, text in _RESPONSES.items()}
+        components["securitySchemes"] = _SECURITY_SCHEMES
+        schema["info"]["description"] = "Every answer carries X-Request-ID; every error has the same shape."
+        schema["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
         return schema
+
+
+def _response(description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+    }
+
+
+def _reference(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/responses/{name}"}
+
+
+def _operations(paths: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in paths.items():
+        for method, operation in item.items():
+            if method in _METHODS:
+                yield path, method, operation
+
+
+def _handlers_of(router: Any) -> Iterator[tuple[tuple[str, str], Any]]:
+    for route in router.routes:
+        for method, (handler, _model) in getattr(route, "route_handler_map", {}).items():
+            yield (route.path_format, method.lower()), handler
+
+
+def _complete(operation: dict[str, Any], handler: Any, *, has_path_parameters: bool) -> None:
+    """Say which errors there are, in our shape, and which credential is needed."""
+    responses = operation["responses"]
+    for status in [status for status, response in responses.items() if _is_litestar_error(response)]:
+        responses[status] = _reference("BadRequest") if status == "400" else _reference("Error")
+    if "requestBody" in operation:
+        responses.setdefault("413", _reference("TooLarge"))
+    if "requestBody" in operation or operation.get("parameters"):
+        responses.setdefault("400", _reference("BadRequest"))
+    if has_path_parameters:
+        responses.setdefault("404", _reference("NotFound"))
+    actions = (
+        [guard.action for guard in handler.resolve_guards() if hasattr(guard, "action")] if handler else []
+    )
+    if actions:
+        responses.setdefault("401", _reference("Unauthorized"))
+        responses.setdefault("403", _reference("Forbidden"))
+        operation["x-runstead-actions"] = actions
+        schemes = ["bearer", "adminToken"]
+        if all(allow(OPERATOR, action).allowed for action in actions):
+            schemes.append("masterPassword")
+        operation.setdefault("security", [{scheme: []} for scheme in schemes])
+    responses.setdefault("default", _reference("Error"))
+
+
+def _is_litestar_error(response: Mapping[str, Any]) -> bool:
+    for content in response.get("content", {}).values():
+        if {"status_code", "detail"} <= set(content.get("schema", {}).get("properties", {})):
+            return True
+    return False
+
+
+def _with_default(operations: Mapping[str, Any]) -> dict[str, Any]:
+    """A dispatcher's operations, with the shape of errors where it says nothing of its own."""
+    completed = dict(operations)
+    for method, operation in operations.items():
+        if method in _METHODS:
+            responses = {**operation.get("responses", {})}
+            responses.setdefault("default", _reference("Error"))
+            completed[method] = {**operation, "responses": responses}
+    return completed
