@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from runstead.kernel.limits import MIB
-from runstead.platform.config.keypath import KeyPath
+from runstead.platform.config.keypath import KeyPath, dotted
 from runstead.platform.config.problems import ConfigError, Problem
 
 #: Far more than anyone writes by hand; a wrong path (a log, a database) fails at once instead of being parsed.
@@ -110,7 +110,19 @@ def _parse_toml(text: str, label: str) -> tuple[dict[str, Any], Callable[[str], 
         message, line, column = match.groups() if match else (str(error), None, None)
         if line is None or column is None:
             line, column = text.count("\n") + 1, len(text) - text.rfind("\n")
+        if message.startswith(("Cannot", "Duplicate")):
+            raise _said_twice(text, label, (int(line), int(column))) from None
         raise _fault(label, int(line), int(column), f"not TOML: {_lower_first(message)}") from None
+
+
+def _said_twice(text: str, label: str, place: tuple[int, int]) -> ConfigError:
+    from runstead.platform.config.toml_positions import repeated_key
+
+    found = repeated_key(text.replace("\r\n", "\n"), place)
+    name, (line, column) = (repr(dotted(found[0])), found[1]) if found else ("something", place)
+    return _fault(
+        label, line, column, f"not TOML: {name} stands twice, or is a table here and a value elsewhere"
+    )
 
 
 def _parse_json(text: str, label: str) -> tuple[dict[str, Any], Callable[[str], Positions]]:

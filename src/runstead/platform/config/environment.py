@@ -27,6 +27,9 @@ SHORT_NAMES: Final[Mapping[str, KeyPath]] = {
 ADMIN_TOKEN: Final = "RUNSTEAD_ADMIN_TOKEN"  # noqa: S105  # the name of a variable
 MASTER_PASSWORD: Final = "MASTER_PASSWORD"  # noqa: S105
 
+#: Variables that begin so are for test suites and benchmarks.
+TEST_PREFIX: Final = "RUNSTEAD_TEST_"
+
 #: Read elsewhere: the first two and the token by the loader itself, RUNSTEAD_URL by the command line. The rest is what Runstead
 #: tells the programs that it runs, which may call the command line in turn.
 OTHER_NAMES: Final = frozenset(
@@ -36,11 +39,7 @@ OTHER_NAMES: Final = frozenset(
         "RUNSTEAD_URL",
         ADMIN_TOKEN,
         "RUNSTEAD_ARTIFACTS",
-        "RUNSTEAD_ATTEMPT",
-        "RUNSTEAD_ENDPOINT",
         "RUNSTEAD_JOB_ID",
-        "RUNSTEAD_JOB_NAME",
-        "RUNSTEAD_REQUEST_ID",
         "RUNSTEAD_RUN_ID",
     }
 )

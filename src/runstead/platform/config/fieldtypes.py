@@ -223,7 +223,9 @@ def _pattern(metadata: tuple[Meta, ...]) -> str:
     for meta in metadata:
         if meta.pattern is not None:
             explained = f" ({meta.description.rstrip('.')})" if meta.description else ""
-            return f" like {meta.pattern}{explained}"
+            # Without the part that keeps a line break from passing: it is right, and tells nobody anything.
+            shown = meta.pattern.replace(r"(?!\n)", "")
+            return f" like {shown}{explained}"
     return ""
 
 

@@ -15,6 +15,7 @@ from runstead.platform.config.environment import (
     MASTER_PASSWORD,
     OTHER_NAMES,
     PREFIX,
+    TEST_PREFIX,
     Value,
     Variable,
     variables,
@@ -120,7 +121,7 @@ class Layers:
             return
         known = {*self._variables, *OTHER_NAMES}
         for name, value in environment.items():
-            if name.startswith(PREFIX) and name not in known:
+            if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name not in known:
                 self._blame(value.origin, (name,), f"unknown variable{suggest(name, known)}")
 
     def _lay_variable(self, variable: Variable, value: Value) -> None:

@@ -91,6 +91,7 @@ def _load(
         execution=sound["execution"],
         credentials=credentials,
         sections={name: sound[name] for name in specs if name not in PLATFORM_SECTIONS},
+        environment={name: value.text for name, value in place.environment.items()},
         origins=layers.tree.origins,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +36,16 @@ class ConfigError(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
+#: Comparing takes the square of the length, and nobody mistypes that much.
+SUGGEST_CHARS_MAX: Final = 100
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """``; did you mean 'port'?``, or nothing when no known name is near."""
     import difflib
 
+    if len(name) > SUGGEST_CHARS_MAX:
+        return ""
     names = {other.lower(): other for other in known}
     near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.6)
     # Abbreviations are not alike enough for that: production, prod.

@@ -169,6 +169,8 @@ class Settings:
     execution: ExecutionSettings
     credentials: Credentials
     sections: Mapping[str, Any] = field(default_factory=dict)
+    #: The variables of the process over those of ``.env``, for what hands some of them to programs. Full of secrets.
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: Where each value that is not a default was written.
     origins: Mapping[KeyPath, Origin] = field(default_factory=dict, repr=False)
 

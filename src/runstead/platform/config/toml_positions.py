@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tomllib
 from typing import Final
@@ -35,6 +36,20 @@ def locate(text: str) -> dict[KeyPath, tuple[int, int]]:
     return {path: places.at(offset) for path, offset in scanner.offsets.items()}
 
 
+def repeated_key(text: str, place: tuple[int, int]) -> tuple[KeyPath, tuple[int, int]] | None:
+    """The key or header before a place where tomllib found something said twice. tomllib names neither it nor where it stands."""
+    lines = text.split("\n")[: place[0]]
+    if not lines[-1].lstrip().startswith("["):
+        # Within an inline table others may follow; a header is needed whole.
+        lines[-1] = lines[-1][: place[1] - 1]
+    read = "\n".join(lines)
+    scanner = _Scanner(read)
+    # What follows is missing, so the scanner may run into the end.
+    with contextlib.suppress(IndexError, ValueError):
+        scanner.document()
+    return None if scanner.latest is None else (scanner.latest[0], Places(text).at(scanner.latest[1]))
+
+
 class _Scanner:
     """Goes through sound TOML and notes where things stand."""
 
@@ -42,6 +57,8 @@ class _Scanner:
         self._text = text
         self._at = 0
         self.offsets: dict[KeyPath, int] = {}
+        #: The path and place of the key or header that was read last.
+        self.latest: tuple[KeyPath, int] | None = None
         #: Path of an array of tables → number of its headers so far.
         self._counts: dict[KeyPath, int] = {}
 
@@ -73,6 +90,7 @@ class _Scanner:
             path = self._current(path, part, offset)
         last, offset = parts[-1]
         path = (*path, last)
+        self.latest = (path, start)
         self.offsets.setdefault(path, start)
         if repeated:
             index = self._counts.get(path, 0)
@@ -108,7 +126,9 @@ class _Scanner:
 
     def _assignment(self, table: KeyPath) -> None:
         path = table
-        for name, offset in self._key():
+        parts = self._key()
+        self.latest = ((*table, *(name for name, _ in parts)), parts[0][1])
+        for name, offset in parts:
             path = (*path, name)
             self.offsets.setdefault(path, offset)
         self._at += 1  # the equals sign

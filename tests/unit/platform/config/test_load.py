@@ -338,7 +338,16 @@ def test_an_empty_variable_is_one_that_is_not_set(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["RUNSTEAD_URL", "RUNSTEAD_ARTIFACTS", "RUNSTEAD_RUN_ID", "OTHER_PORT", "RUNSTEADY"]
+    "name",
+    [
+        "RUNSTEAD_URL",
+        "RUNSTEAD_ARTIFACTS",
+        "RUNSTEAD_RUN_ID",
+        "RUNSTEAD_JOB_ID",
+        "RUNSTEAD_TEST_X",
+        "OTHER_PORT",
+        "RUNSTEADY",
+    ],
 )
 def test_variables_for_others_are_no_business_of_the_loader(folder: Folder, name: str) -> None:
     assert folder.problems(env={name: "x"}) == []
@@ -502,6 +511,30 @@ def test_loading_a_sound_configuration_imports_no_locator_and_no_other_format(fo
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_programs_can_be_given_variables_of_dotenv_too(folder: Folder) -> None:
+    folder.write(".env", "API_KEY=from-dotenv\nOTHER=1\n")
+    settings = folder.load(env={"API_KEY": "from-the-process", "HOME": "/root", "EMPTY": ""})
+    assert settings.environment == {"API_KEY": "from-the-process", "OTHER": "1", "HOME": "/root"}
+    assert "from-the-process" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[server]\nport = 1\n  port = 2\n", "3:3: not TOML: 'server.port' stands twice"),
+        ("[server]\nport = 1\n[storage]\n[server]\n", "4:1: not TOML: 'server' stands twice"),
+        ("a.b = 1\r\na.b.c = [\r\n1]\r\n", "2:1: not TOML: 'a.b.c' stands twice"),
+        ('x = 1\na = {b = 1, b = """\n"""}\n', "2:13: not TOML: 'a.b' stands twice"),
+        ("a = []\n[[a]]\n", "2:1: not TOML: 'a' stands twice"),
+        ("a = {}\n[a.'b c']\n", "2:1: not TOML: \"a.'b c'\" stands twice"),
+    ],
+)
+def test_what_stands_twice_in_toml_is_named_and_placed(folder: Folder, text: str, told: str) -> None:
+    file = folder.path / "runstead.toml"
+    file.write_bytes(text.encode())
+    assert folder.problems() == [f"runstead.toml:{told}, or is a table here and a value elsewhere"]
 
 
 def test_every_sample_section_is_declared() -> None:
