@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +12,12 @@ from msgspec import Meta, Struct
 
 from runstead.kernel.limits import KIB, MIB, REQUEST_BODY_BYTES_MAX
 from runstead.kernel.secret import Secret
+from runstead.platform.config.fieldtypes import found
 from runstead.platform.config.keypath import KeyPath
 from runstead.platform.config.sections import SectionSpec
 from runstead.platform.config.tree import Origin
+
+_DATABASE_URL: Final = re.compile(r"sqlite:///[^?]+|postgres(?:ql)?(?:\+psycopg)?://.+")
 
 PROFILES: Final = ("dev", "staging", "prod")
 
@@ -124,9 +128,21 @@ class ExecutionSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
     script_workers: Annotated[int, Meta(ge=1, le=64, description="Processes that run JavaScript.")] = 2
 
 
+def validate_storage(storage: StorageSettings, _base_dir: Path) -> Iterator[tuple[str, str]]:
+    """URLs of a kind that there is no driver for. Told here, so that it is told with all the rest and its place."""
+    database, objects = storage.database_url, storage.objects_url
+    if database and not _DATABASE_URL.fullmatch(database):
+        yield (
+            "database_url",
+            f"found {found(database)}, allowed: sqlite:///path or postgresql://user@host/name",
+        )
+    if "://" in objects and not objects.startswith(("file:///", "s3://")):
+        yield "objects_url", f"found {found(objects)}, allowed: a folder, file:///path or s3://bucket/prefix"
+
+
 PLATFORM_SECTIONS: Final[Mapping[str, SectionSpec]] = {
     "server": SectionSpec(type=ServerSettings),
-    "storage": SectionSpec(type=StorageSettings),
+    "storage": SectionSpec(type=StorageSettings, validate=validate_storage),
     "observability": SectionSpec(type=ObservabilitySettings),
     "execution": SectionSpec(type=ExecutionSettings),
 }

@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 from tests.unit.platform.config.samples import SECTIONS, Endpoint, Folder, Records
 
 from runstead.kernel.secret import Secret
-from runstead.platform.config import ConfigError, load_platform
+from runstead.platform.config import ConfigError, SectionSpec, load, load_platform
 
 #: Every way to set the port, the weakest first.
 PORT_LAYERS = {
@@ -200,6 +201,24 @@ def test_urls_are_left_as_they_are(folder: Folder, url: str) -> None:
     field = "objects_url" if not url.startswith("postgresql") else "database_url"
     folder.write("runstead.toml", f'[storage]\n{field} = "{url}"\n')
     assert getattr(folder.load().storage, field) == url
+
+
+@pytest.mark.parametrize(
+    ("field", "url", "shown"),
+    [
+        ("database_url", "mysql://me:hunter2@db/x", "mysql://me:***@db/x"),
+        ("database_url", "sqlite://", "sqlite://"),
+        ("database_url", "sqlite:///x.db?mode=ro", "sqlite:///x.db?mode=ro"),
+        ("database_url", "runstead.db", "runstead.db"),
+        ("objects_url", "ftp://host/x", "ftp://host/x"),
+        ("objects_url", "file://host", "file://host"),
+    ],
+)
+def test_urls_without_a_driver_are_told_before_the_start(
+    folder: Folder, field: str, url: str, shown: str
+) -> None:
+    (told,) = folder.problems(env={f"RUNSTEAD_{field.upper()}": url})
+    assert told.startswith(f"RUNSTEAD_{field.upper()}: storage.{field}: found {shown!r}, allowed: ")
 
 
 # Profiles
@@ -505,8 +524,8 @@ def test_loading_a_sound_configuration_imports_no_locator_and_no_other_format(fo
         "import sys, pathlib\n"
         "from runstead.platform.config import load\n"
         f"load({{}}, env={{}}, cwd=pathlib.Path({str(folder.path)!r}))\n"
-        "unwanted = {'yaml', 'json', 'difflib', 'litestar', 'sqlalchemy', 'httpx', 'cyclopts', 'rich',"
-        " 'runstead.platform.config.toml_positions'}\n"
+        "unwanted = {'yaml', 'difflib', 'litestar', 'sqlalchemy', 'httpx', 'cyclopts', 'rich',"
+        " 'runstead.platform.config.toml_positions', 'runstead.platform.config.json_format'}\n"
         "print(sorted(unwanted & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -535,6 +554,32 @@ def test_what_stands_twice_in_toml_is_named_and_placed(folder: Folder, text: str
     file = folder.path / "runstead.toml"
     file.write_bytes(text.encode())
     assert folder.problems() == [f"runstead.toml:{told}, or is a table here and a value elsewhere"]
+
+
+class Window(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A Struct with an opinion of its own."""
+
+    low: int = 0
+    high: int = 1
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise ValueError("found low above high, allowed: the other way round")
+
+
+class Windows(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Several of them."""
+
+    each: tuple[Window, ...] = ()
+
+
+def test_what_a_struct_itself_objects_to_is_told_at_its_place(folder: Folder) -> None:
+    folder.write("runstead.toml", "[windows]\neach = [\n  {low = 0},\n  {low = 2}\n]\n")
+    with pytest.raises(ConfigError) as caught:
+        load({"windows": SectionSpec(type=Windows)}, env={}, cwd=folder.path)
+    assert str(caught.value) == (
+        "runstead.toml:4:3: windows.each[1]: found low above high, allowed: the other way round"
+    )
 
 
 def test_every_sample_section_is_declared() -> None:
