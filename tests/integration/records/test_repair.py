@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ from runstead.platform.storage.objects import (
     Objects,
     ObjectsUnavailableError,
 )
+from runstead.testing.clock import FakeClock
 from runstead.testing.objects import MemoryObjects
 from runstead.testing.scenario import AS_ADMINISTRATOR
 
@@ -30,6 +32,8 @@ class FailingObjects(MemoryObjects):
     def __init__(self) -> None:
         super().__init__()
         self.refused = ""
+        self.refusals = 0
+        self.replaced: list[str] = []
 
     async def create(self, key: str, data: bytes, *, content_type: str = CONTENT_TYPE) -> None:
         self._refuse(key)
@@ -38,9 +42,11 @@ class FailingObjects(MemoryObjects):
     async def replace(self, key: str, data: bytes) -> None:
         self._refuse(key)
         await super().replace(key, data)
+        self.replaced.append(key)
 
     def _refuse(self, key: str) -> None:
         if self.refused and self.refused in key:
+            self.refusals += 1
             raise ObjectsUnavailableError
 
 
@@ -75,7 +81,7 @@ async def _content(objects: Objects) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("run_id", ["build-7", RUN])
-@pytest.mark.parametrize("part", ["by-run/", "payload.json", "by-time/", "by-commit/", "latest.json"])
+@pytest.mark.parametrize("part", ["by-run/", "payload.json", "by-time/", "by-commit/"])
 async def test_who_was_not_told_that_it_is_kept_sends_again_and_all_is_well(
     world: World, objects: FailingObjects, part: str, run_id: str
 ) -> None:
@@ -107,6 +113,7 @@ async def test_reindex_brings_everything_back_from_the_records_alone(
     for number in range(5):
         await world.put(run_id=f"r{number}", commit_sha=f"c{number % 2}", service=f"s{number % 2}")
     await world.put(run_id=RUN)
+    await world.service.flush()
     before = await _content(objects)
     for key in before:
         if not key.endswith("payload.json"):
@@ -148,22 +155,58 @@ async def test_broken_entries_are_left_out_until_they_are_rebuilt(
     world: World, objects: FailingObjects
 ) -> None:
     await world.put()
-    for key in await _content(objects):
-        if "by-time" in key or "latest" in key:
-            await objects.delete(key)
-            await objects.create(key, b"not JSON")
+    await world.service.flush()
+    before = await _content(objects)
+    for key in before:
+        if not key.endswith("payload.json"):
+            await objects.replace(key, b"not JSON")
     assert (await world.client.get(SERVICE)).json()["runs"] == []
     assert (await world.client.get(f"{SERVICE}/latest")).status_code == 404
+    assert await _reindex(world.client) == (1, [])
+    assert await _content(objects) == before
 
 
-async def test_latest_never_goes_back_when_many_write_it(tmp_path: Path) -> None:
-    objects = FolderObjects(tmp_path)
-    service, opening = open_records(objects)
+async def _pointer(objects: Objects) -> str:
+    key = "stricture/v1/org=acme/project=shop/service=checkout/latest.json"
+    return str(json.loads(await objects.get(key))["run_id"])
+
+
+async def test_the_pointer_follows_a_moment_later_and_once_for_many(objects: FailingObjects) -> None:
+    clock = FakeClock()
+    service, opening = open_records(objects, clock=clock)
     async with opening as client:
         world = World(client, objects, service)
-        await asyncio.gather(*(world.put(run_id=f"r{number}") for number in range(40)))
-        newest = (await client.get(SERVICE, params={"limit": 1})).json()["runs"][0]["run_id"]
-        assert (await client.get(f"{SERVICE}/latest")).json()["run_id"] == newest
+        for number in range(5):
+            await world.put(run_id=f"r{number}")
+            clock.advance(0.001)
+        assert objects.replaced == []
+        while not objects.replaced:
+            clock.advance(1)
+            await asyncio.sleep(0)
+        assert await _pointer(objects) == "r4"
+        await world.put(run_id="r5")
+    assert await _pointer(objects) == "r5"
+    assert len(objects.replaced) == 2
+
+
+async def test_a_pointer_that_cannot_be_written_does_not_matter_and_is_tried_again(
+    objects: FailingObjects,
+) -> None:
+    clock = FakeClock()
+    service, opening = open_records(objects, clock=clock)
+    async with opening as client:
+        objects.refused = "latest.json"
+        world = World(client, objects, service)
+        assert (await world.put()).status_code == 202
+        while objects.refusals < 2:
+            clock.advance(1)
+            await asyncio.sleep(0)
+        assert (await client.get(f"{SERVICE}/latest")).status_code == 200
+        objects.refused = ""
+        while not objects.replaced:
+            clock.advance(1)
+            await asyncio.sleep(0)
+    assert await _pointer(objects) == "run-1"
 
 
 _KILLED_BETWEEN = """

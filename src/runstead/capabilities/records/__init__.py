@@ -79,4 +79,5 @@ def capability(
             "results": ResultRecorder(service, organization=settings.organization, project=settings.project),
         },
         checks=(HealthCheck(name="records", probe=probe),),
+        lifespan=service.opened,
     )

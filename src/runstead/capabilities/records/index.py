@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -55,16 +55,6 @@ class Page:
     next_cursor: str | None
 
 
-@dataclass(slots=True)
-class _Pointer:
-    """Whoever writes one ``latest.json`` in this process right now."""
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    newest: Entry | None = None
-    written: str | None = None
-    users: int = 0
-
-
 def entry_of(envelope: dict[str, Any]) -> Entry:
     """The entry of an envelope."""
     return Entry(
@@ -81,14 +71,13 @@ class Index:
     """Writes and reads what lies beside the records.
 
     Guarantee: a record is acknowledged after its entries are durable, so that a crash in between hits nobody who was told
-    that the record is there; sending it again, or ``reindex``, adds what is missing. Entries are write-once; only
-    ``latest.json`` is replaced, and within one process never by an older entry.
+    that the record is there; sending it again, or ``reindex``, adds what is missing. An entry follows from its record, so
+    that writing it again changes nothing unless it was broken.
     """
 
     def __init__(self, objects: Objects, layout: Layout) -> None:
         self._objects = objects
         self._layout = layout
-        self._pointers: dict[Scope, _Pointer] = {}
 
     async def claim_date(self, scope: Scope, run_id: str, proposed: str) -> str:
         """The date under which this run is kept: that of its id, or else what the first who asked has proposed.
@@ -132,16 +121,16 @@ class Index:
             pass
         await self._objects.replace(key, _claim(date))
 
-    async def add(self, scope: Scope, entry: Entry, *, again: bool = False) -> None:
-        """See to it that the record is found by time, by commit and as the latest.
+    async def add(self, scope: Scope, entry: Entry) -> None:
+        """See to it that a new record is found by time and by commit."""
+        await asyncio.gather(*(self._create(key, entry) for key in self._keys(scope, entry)))
 
-        :param again: that is probably so already, which is cheaper to look up than to write.
-        """
-        keys = {self._key(scope, commit_sha, entry.name) for commit_sha in (None, entry.commit_sha)}
-        data = msgspec.json.encode(entry)
-        await asyncio.gather(
-            *(self._create(key, data, again=again) for key in keys), self._advance(scope, entry)
-        )
+    async def restore(self, scope: Scope, entry: Entry) -> None:
+        """The same for a record that has been there before: look first, and replace what is broken."""
+        await asyncio.gather(*(self._restore(key, entry) for key in self._keys(scope, entry)))
+
+    def _keys(self, scope: Scope, entry: Entry) -> set[str]:
+        return {self._key(scope, commit_sha, entry.name) for commit_sha in (None, entry.commit_sha)}
 
     def _key(self, scope: Scope, commit_sha: str | None, name: str) -> str:
         """Where an entry lies in the index of a commit, or in that of all."""
@@ -149,37 +138,20 @@ class Index:
             return self._layout.time(scope, name)
         return self._layout.commit(scope, commit_sha, name)
 
-    async def _create(self, key: str, data: bytes, *, again: bool) -> None:
-        if again and await self._objects.head(key) is not None:
-            return
+    async def _create(self, key: str, entry: Entry) -> None:
         try:
-            await self._objects.create(key, data, content_type=_CONTENT_TYPE)
+            await self._objects.create(key, msgspec.json.encode(entry), content_type=_CONTENT_TYPE)
         except ObjectExistsError:
-            return
+            await self._restore(key, entry)
 
-    async def _advance(self, scope: Scope, entry: Entry) -> None:
-        """Let ``latest.json`` point to this entry unless it points to a newer one. Those that wait are done in one write."""
-        pointer = self._pointers.setdefault(scope, _Pointer())
-        pointer.users += 1
-        if pointer.newest is None or entry.name < pointer.newest.name:
-            pointer.newest = entry
-        try:
-            async with pointer.lock:
-                if pointer.written is not None and pointer.written <= entry.name:
-                    return
-                newest = pointer.newest
-                current = await self.latest(scope)
-                if current is None or newest.name < current.name:
-                    await self._objects.replace(self._layout.latest(scope), msgspec.json.encode(newest))
-                pointer.written = newest.name
-        finally:
-            pointer.users -= 1
-            if not pointer.users:
-                del self._pointers[scope]
+    async def _restore(self, key: str, entry: Entry) -> None:
+        if await self._read(key) != entry:
+            await self._objects.replace(key, msgspec.json.encode(entry))
 
-    async def latest(self, scope: Scope) -> Entry | None:
+    async def newest(self, scope: Scope) -> Entry | None:
         """The entry of the record that was received last."""
-        return await self._read(self._layout.latest(scope))
+        listed = await self._objects.list(self._layout.times(scope), limit=1)
+        return await self._read(listed[0].key) if listed else None
 
     async def page(
         self,

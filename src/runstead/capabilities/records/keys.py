@@ -4,8 +4,8 @@ Below ``<prefix>/v1/org=<organization>/project=<project>/service=<service>/``:
 
 - ``date=<YYYY-MM-DD>/run=<run_id>/payload.json``: the record. Immutable, and the only thing that cannot be rebuilt.
 - ``by-run/<run_id>.json``: the date of a run whose id does not tell it.
-- ``by-time/<when>/<when>-<run_id>.json`` and ``by-commit/<sha>/<when>-<run_id>.json``: one small object per record. ``when``
-  counts down, so that a listing gives the newest first.
+- ``by-time/<folder>/<folder>/<when>-<run_id>.json`` and ``by-commit/<sha>/<when>-<run_id>.json``: one small object per record.
+  ``when`` counts down, so that a listing gives the newest first.
 - ``latest.json``: a copy of the newest entry of ``by-time``.
 """
 
@@ -30,8 +30,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 #: More microseconds than there are until the year 9999. Sixteen hexadecimal digits count down from here.
 _COUNTDOWN: Final = 1 << 60
-#: Leading digits that name a folder of about 19 hours, so that no folder holds all entries.
-_FOLDER_DIGITS: Final = 7
+#: Leading digits that name a folder: one of about 19 hours, and in it one of about 4 minutes, so that none holds many entries.
+_FOLDER_DIGITS: Final = (7, 9)
 
 _RECORD = re.compile(
     rf"org=({NAME_PATTERN})/project=({NAME_PATTERN})/service=({NAME_PATTERN})"
@@ -77,7 +77,8 @@ class Layout:
         return f"{self.folder(scope)}by-time/"
 
     def time(self, scope: Scope, name: str) -> str:
-        return f"{self.times(scope)}{name[:_FOLDER_DIGITS]}/{name}.json"
+        folders = "/".join(name[:digits] for digits in _FOLDER_DIGITS)
+        return f"{self.times(scope)}{folders}/{name}.json"
 
     def commits(self, scope: Scope, commit_sha: str) -> str:
         return f"{self.folder(scope)}by-commit/{commit_sha}/"

@@ -11,6 +11,7 @@ from runstead.capabilities.records.canonical import NotCanonicalError
 from runstead.capabilities.records.errors import DamagedRecordError
 from runstead.capabilities.records.index import Index, entry_of
 from runstead.capabilities.records.keys import Layout
+from runstead.capabilities.records.latest import LatestPointers
 from runstead.capabilities.records.model import Scope, content_sha256, open_envelope
 from runstead.platform.storage.objects import LIST_OBJECTS_MAX, Objects
 
@@ -31,13 +32,14 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 class Rebuild:
     """Goes through the store in the order of keys, so that it can stop anywhere and go on there.
 
-    Safe while the server works: entries are write-once and ``latest.json`` never goes back.
+    Safe while the server works: both would write the same.
     """
 
-    def __init__(self, objects: Objects, layout: Layout, index: Index) -> None:
+    def __init__(self, objects: Objects, layout: Layout, index: Index, latest: LatestPointers) -> None:
         self._objects = objects
         self._layout = layout
         self._index = index
+        self._latest = latest
 
     async def step(self, *, after: str | None, limit: int) -> Progress:
         """Look at some more objects.
@@ -56,6 +58,7 @@ class Rebuild:
                 return None if await self._restore(key, scope, run_id, date) else key
 
         outcomes = await asyncio.gather(*(one(key, *place) for key, place in found))
+        await self._latest.flush()
         return Progress(
             records=len(found),
             damaged=[key for key in outcomes if key is not None],
@@ -73,5 +76,6 @@ class Rebuild:
         if not sound or envelope["key"] != key or envelope["run_id"] != run_id:
             return False
         await self._index.restore_date(scope, run_id, date)
-        await self._index.add(scope, entry_of(envelope), again=True)
+        await self._index.restore(scope, entry_of(envelope))
+        self._latest.mark(scope)
         return True

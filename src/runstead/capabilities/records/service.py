@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -13,6 +14,7 @@ from runstead.capabilities.records.errors import NoRecordError, RunConflictError
 from runstead.capabilities.records.figures import Figures, Outcome
 from runstead.capabilities.records.index import Entry, Index, Page, entry_of
 from runstead.capabilities.records.keys import Layout
+from runstead.capabilities.records.latest import LatestPointers
 from runstead.capabilities.records.model import (
     Accepted,
     Scope,
@@ -50,7 +52,8 @@ class RecordsService:
     Guarantee: an accepted record is durable and can be found; of several different documents for one run exactly one is
     ever accepted, also among servers that share a store, for the create-only write of the record decides. Failure: when the
     store fails after the record is written, the sender gets 503; sending it again completes the rest and answers "duplicate".
-    Nothing is held between two calls, so that a function that lives for one request can use it as well.
+    Nothing that matters is held between two calls, so that a function that lives for one request can use it as well: it calls
+    :meth:`flush` at the end, where a server keeps :meth:`opened` open.
     """
 
     def __init__(
@@ -66,8 +69,19 @@ class RecordsService:
         self._clock = clock
         self.figures = figures or Figures()
         self._index = Index(objects, layout)
-        self._rebuild = Rebuild(objects, layout, self._index)
+        self._latest = LatestPointers(objects, layout, self._index, clock)
+        self._rebuild = Rebuild(objects, layout, self._index, self._latest)
         self._large = asyncio.Semaphore(LARGE_AT_ONCE_MAX)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Keep ``latest.json`` up to date in the background until the end."""
+        async with self._latest.kept():
+            yield
+
+    async def flush(self) -> None:
+        """Bring every ``latest.json`` up to date now."""
+        await self._latest.flush()
 
     async def ingest_body(self, body: bytes, *, actor: str) -> Accepted:
         """Take in what came over the wire. Raises as :meth:`ingest` does."""
@@ -119,6 +133,7 @@ class RecordsService:
             generated_at=submission.generated_at,
         )
         await self._index.add(scope, entry)
+        self._latest.mark(scope)
         return Accepted(scope=scope, run_id=run_id, location=key, duplicate=False)
 
     async def _again(self, submission: Submission, key: str) -> Accepted:
@@ -126,7 +141,8 @@ class RecordsService:
         envelope = open_envelope(await self._objects.get(key))
         if envelope["sha256"] != submission.sha256:
             raise RunConflictError(details={"run_id": submission.run_id, "location": key})
-        await self._index.add(submission.scope, entry_of(envelope), again=True)
+        await self._index.restore(submission.scope, entry_of(envelope))
+        self._latest.mark(submission.scope)
         return Accepted(scope=submission.scope, run_id=submission.run_id, location=key, duplicate=True)
 
     async def read(self, scope: Scope, run_id: str) -> Stored:
@@ -144,7 +160,7 @@ class RecordsService:
 
         :raises NoRecordError: the service has none.
         """
-        entry = await self._index.latest(scope)
+        entry = await self._index.newest(scope)
         if entry is None:
             raise NoRecordError
         return await self._stored(entry.location)
