@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -16,8 +16,6 @@ from runstead.platform.config.keypath import KeyPath, parse_dotted
 from runstead.platform.config.problems import Problem
 from runstead.platform.config.sections import SectionSpec
 from runstead.platform.config.tree import Tree
-
-_FAULT_PLACE: Final = re.compile(r"(.*?)(?: - at `\$(.*)`)?", re.DOTALL)
 
 
 def convert_sections(
@@ -54,7 +52,7 @@ class _Section:
             try:
                 self.value = self._absolute(convert(raw, self._spec.type))
             except msgspec.ValidationError as error:
-                yield from self._explain(self._spec.type, raw, (self._name,), error)
+                yield from _explained(self._spec.type, raw, (self._name,), error)
         if self.value is not None and self._spec.validate is not None:
             yield from self._own_checks(self._spec.validate(self.value, self._base_dir))
 
@@ -69,19 +67,7 @@ class _Section:
                 self.value.append(self._absolute(convert(item, self._spec.struct)))
                 self._places.append(index)
             except msgspec.ValidationError as error:
-                yield from self._explain(self._spec.struct, item, (self._name, index), error)
-
-    def _explain(
-        self, annotation: Any, raw: Any, path: KeyPath, error: msgspec.ValidationError
-    ) -> Iterator[Finding]:
-        findings = list(diagnose(annotation, raw, path))
-        if not findings:
-            # Sound field by field, so it is the Struct's own __post_init__ that objects.
-            match = _FAULT_PLACE.fullmatch(str(error))
-            message, place = match.groups() if match else (str(error), None)
-            at = (*path, *parse_dotted(place or ""))
-            findings = [Finding(at, message, at)]
-        yield from findings
+                yield from _explained(self._spec.struct, item, (self._name, index), error)
 
     def _own_checks(self, complaints: Iterable[tuple[str, str]]) -> Iterator[Finding]:
         for field, complaint in complaints:
@@ -110,3 +96,8 @@ class _Section:
         if isinstance(value, dict) and any(isinstance(item, Path | Struct) for item in value.values()):
             return {key: self._absolute(item) for key, item in value.items()}
         return value
+
+
+def _explained(annotation: Any, raw: Any, path: KeyPath, error: msgspec.ValidationError) -> Iterable[Finding]:
+    # Never nothing: what the diagnosis has no words for yet is told in msgspec's.
+    return list(diagnose(annotation, raw, path)) or [Finding(path, str(error), path)]

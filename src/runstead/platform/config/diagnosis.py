@@ -40,7 +40,10 @@ def diagnose(annotation: Any, value: Any, path: KeyPath = (), *, partial: bool =
     inner = item_type(annotation)
     values = value_type(annotation)
     if struct is not None and isinstance(value, dict):
-        yield from _diagnose_table(struct, value, path, partial=partial)
+        findings = list(_diagnose_table(struct, value, path, partial=partial))
+        if not findings and not partial:
+            findings = list(_objections(struct, value, path))
+        yield from findings
     elif inner is not None and isinstance(value, list):
         yield from _diagnose_items(annotation, inner, value, path, partial=partial)
     elif values is not None and isinstance(value, dict):
@@ -64,6 +67,14 @@ def _diagnose_table(
     for name, field in fields.items():
         if field.required and name not in table and not partial:
             yield Finding((*path, name), f"missing; allowed: {allowed(field.type)}", path)
+
+
+def _objections(struct: type[Struct], table: Mapping[Any, Any], path: KeyPath) -> Iterator[Finding]:
+    """What the Struct itself (its ``__post_init__``) has against a table whose fields are sound."""
+    try:
+        convert(table, struct)
+    except msgspec.ValidationError as error:
+        yield Finding(path, str(error).partition(" - at `$")[0], path)
 
 
 def _diagnose_items(
