@@ -8,8 +8,8 @@ from __future__ import annotations
 import socket
 import time
 
-from sealed import protocol
-from sealed.quickjs import EngineError, QuickJs, freeze_heap
+from . import protocol
+from .quickjs import EngineError, QuickJs, freeze_heap
 
 #: Sources that are kept; the server sends one again that was dropped.
 SOURCES_MAX = 256
@@ -92,7 +92,8 @@ class Worker:
         header = self._read(protocol.HEADER_BYTES)
         if not header:
             return None
-        return protocol.decode_to_worker(self._read(protocol.length_of(header)))
+        message: protocol.ToWorker = protocol.decode_to_worker(self._read(protocol.length_of(header)))
+        return message
 
     def _read(self, count: int) -> bytes:
         data = bytearray()

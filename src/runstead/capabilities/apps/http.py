@@ -1,0 +1,157 @@
+"""The routes below /api/apps. An id with slashes stands there as one escaped segment: ``team%2Fshop``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+from litestar import Request, Router, delete, get, post, put
+from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.openapi.spec.enums import OpenAPIType
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.response import Response
+from msgspec import Struct
+
+from runstead.capabilities.apps.errors import AppNotFoundError
+from runstead.capabilities.apps.service import AppsService
+from runstead.kernel.errors import BadRequestError, UnprocessableError
+from runstead.kernel.limits import MIB
+from runstead.platform.http import actor_of, guard
+from runstead.platform.identity import require
+
+#: Sources may be so large on the wire; ``apps.script_max_bytes`` decides.
+_BODY_BYTES_MAX = 4 * MIB
+
+
+class Privilege(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether an app may serve public routes."""
+
+    privileged: bool
+
+
+class SourceOperation(Operation):
+    """The body is a program, as it is."""
+
+    def __post_init__(self) -> None:
+        schema = Schema(type=OpenAPIType.STRING)
+        self.request_body = RequestBody(
+            required=True, content={"text/javascript": OpenAPIMediaType(schema=schema)}
+        )
+
+
+def routes(service: AppsService) -> Router:
+    """Everything that one may do with apps."""
+    return Router(path="/api/apps", route_handlers=[*_changing(service), *_reading(service)], tags=["apps"])
+
+
+def _changing(service: AppsService) -> list[Any]:
+
+    @put(
+        "/{app_id:str}",
+        guards=[guard("apps.write")],
+        summary="Put a new version into service",
+        opt={"body_max_bytes": _BODY_BYTES_MAX},
+        operation_class=SourceOperation,
+        status_code=200,
+    )
+    async def put_app(
+        request: Request[Any, Any, Any],
+        app_id: FromPath[str],
+        privileged: FromQuery[bool | None] = None,
+        message: Annotated[str, QueryParameter(max_length=1000)] = "",
+    ) -> Response[dict[str, Any]]:
+        actor = actor_of(request.scope)
+        if privileged is not None:
+            require(actor, "apps.privilege", app_id)
+        source = await _source_of(request)
+        app, version, served = await service.put(
+            unquote(app_id), source, author=str(actor), message=message, privileged=privileged
+        )
+        body = {
+            **app.as_json(),
+            "version": version.as_json(),
+            "routes": [route.as_json() for route in served],
+        }
+        if served and not app.privileged:
+            body["warning"] = (
+                "the app is restricted: its routes are served once an administrator marks it privileged"
+            )
+        return Response(body, status_code=201 if version.number == 1 else 200)
+
+    @delete(
+        "/{app_id:str}",
+        guards=[guard("apps.write")],
+        summary="Remove an app with all its versions",
+        status_code=204,
+    )
+    async def delete_app(app_id: FromPath[str]) -> None:
+        await service.delete(unquote(app_id))
+
+    @put(
+        "/{app_id:str}/privileged",
+        guards=[guard("apps.privilege")],
+        summary="Let it serve public routes, or not",
+        status_code=200,
+    )
+    async def set_privileged(app_id: FromPath[str], data: JSONBody[Privilege]) -> dict[str, Any]:
+        return (await service.set_privileged(unquote(app_id), data.privileged)).as_json()
+
+    @post(
+        "/{app_id:str}/check",
+        guards=[guard("apps.write")],
+        summary="Whether a source parses; nothing is kept",
+        opt={"body_max_bytes": _BODY_BYTES_MAX},
+        operation_class=SourceOperation,
+        status_code=200,
+    )
+    async def check_app(request: Request[Any, Any, Any], app_id: FromPath[str]) -> dict[str, Any]:
+        await service.check(await _source_of(request))
+        return {"ok": True}
+
+    return [put_app, delete_app, set_privileged, check_app]
+
+
+def _reading(service: AppsService) -> list[Any]:
+    @get("/", guards=[guard("apps.read")], summary="All apps")
+    async def list_apps() -> dict[str, Any]:
+        return {"apps": [app.as_json() for app in await service.list()]}
+
+    @get(
+        "/{app_id:str}", guards=[guard("apps.read")], summary="One app with the source of its newest version"
+    )
+    async def get_app(app_id: FromPath[str]) -> dict[str, Any]:
+        app = await service.get(unquote(app_id))
+        version = await service.version(app.id, app.newest)
+        return {**app.as_json(), "version": version.as_json(), "source": version.source}
+
+    @get("/{app_id:str}/versions", guards=[guard("apps.read")], summary="Its versions, the newest first")
+    async def list_versions(app_id: FromPath[str]) -> dict[str, Any]:
+        return {"versions": [version.as_json() for version in await service.versions(unquote(app_id))]}
+
+    @get(
+        "/{app_id:str}/versions/{number:int}",
+        guards=[guard("apps.read")],
+        summary="One version with its source",
+    )
+    async def get_version(app_id: FromPath[str], number: FromPath[int]) -> dict[str, Any]:
+        if not 0 < number < 2**31:
+            raise AppNotFoundError
+        version = await service.version(unquote(app_id), number)
+        return {**version.as_json(), "source": version.source}
+
+    @get("/{app_id:str}/routes", guards=[guard("apps.read")], summary="What it serves")
+    async def get_routes(app_id: FromPath[str]) -> dict[str, Any]:
+        app = await service.get(unquote(app_id))
+        return {"routes": [route.as_json() for owner, route in service.routes() if owner == app.id]}
+
+    return [list_apps, get_app, list_versions, get_version, get_routes]
+
+
+async def _source_of(request: Request[Any, Any, Any]) -> str:
+    try:
+        source = (await request.body()).decode()
+    except UnicodeDecodeError as error:
+        raise BadRequestError(f"the source is not UTF-8 (byte {error.start})") from error
+    if not source.strip():
+        raise UnprocessableError("the source is empty")
+    return source

@@ -1,0 +1,170 @@
+"""The tables of apps. A version is written once; only what became of it is added later."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from runstead.capabilities.apps.model import App, Version, VersionStatus
+from runstead.kernel.clock import parse_rfc3339, rfc3339
+from runstead.platform.storage.sql import Database
+
+metadata = sa.MetaData()
+apps = sa.Table(
+    "apps_apps",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("privileged", sa.Boolean, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("serving", sa.Integer, nullable=True),
+    sa.Column("newest", sa.Integer, nullable=False),
+)
+versions = sa.Table(
+    "apps_versions",
+    metadata,
+    sa.Column("app_id", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("author", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("error", sa.Text, nullable=True),
+)
+
+
+class AppStore:
+    """Reads and writes apps."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def add_version(
+        self,
+        app_id: str,
+        *,
+        source: str,
+        digest: str,
+        author: str,
+        message: str,
+        at: datetime,
+        privileged: bool | None,
+    ) -> tuple[App, Version]:
+        """Write a new version, and the app when it is the first.
+
+        :param privileged: None leaves it as it is (a new app: restricted).
+        """
+
+        def work(connection: sa.Connection) -> tuple[App, Version]:
+            known = _app(connection, app_id)
+            number = known.newest + 1 if known else 1
+            values: dict[str, Any] = {"newest": number}
+            if privileged is not None:
+                values["privileged"] = privileged
+            if known is None:
+                values = {
+                    "privileged": False,
+                    "serving": None,
+                    **values,
+                    "owner": author,
+                    "created_at": rfc3339(at),
+                }
+                connection.execute(apps.insert().values(id=app_id, **values))
+            else:
+                connection.execute(apps.update().where(apps.c.id == app_id).values(**values))
+            connection.execute(
+                versions.insert().values(
+                    app_id=app_id,
+                    number=number,
+                    source=source,
+                    digest=digest,
+                    author=author,
+                    message=message,
+                    created_at=rfc3339(at),
+                    status=VersionStatus.NEW,
+                    error=None,
+                )
+            )
+            app, version = _app(connection, app_id), _version(connection, app_id, number)
+            assert app is not None and version is not None  # noqa: PT018, S101 - written above
+            return app, version
+
+        return await self._db.write(work)
+
+    async def settle(self, app_id: str, number: int, status: VersionStatus, error: str | None = None) -> None:
+        """Write what became of a version; a ready one serves from now on."""
+
+        def work(connection: sa.Connection) -> None:
+            this = (versions.c.app_id == app_id) & (versions.c.number == number)
+            connection.execute(versions.update().where(this).values(status=status, error=error))
+            if status is VersionStatus.READY:
+                connection.execute(apps.update().where(apps.c.id == app_id).values(serving=number))
+
+        await self._db.write(work)
+
+    async def set_privileged(self, app_id: str, privileged: bool) -> bool:
+        """False when there is no such app."""
+
+        def work(connection: sa.Connection) -> bool:
+            return bool(
+                connection.execute(
+                    apps.update().where(apps.c.id == app_id).values(privileged=privileged)
+                ).rowcount
+            )
+
+        return await self._db.write(work)
+
+    async def delete(self, app_id: str) -> bool:
+        """Remove an app and its versions; False when there is none."""
+
+        def work(connection: sa.Connection) -> bool:
+            connection.execute(versions.delete().where(versions.c.app_id == app_id))
+            return bool(connection.execute(apps.delete().where(apps.c.id == app_id)).rowcount)
+
+        return await self._db.write(work)
+
+    async def all(self) -> list[App]:
+        """Every app, by id."""
+        query = apps.select().order_by(apps.c.id)
+        return await self._db.read(
+            lambda connection: [_as_app(row) for row in connection.execute(query).mappings()]
+        )
+
+    async def get(self, app_id: str) -> App | None:
+        return await self._db.read(lambda connection: _app(connection, app_id))
+
+    async def version(self, app_id: str, number: int) -> Version | None:
+        return await self._db.read(lambda connection: _version(connection, app_id, number))
+
+    async def versions(self, app_id: str) -> list[Version]:
+        """Newest first."""
+        query = versions.select().where(versions.c.app_id == app_id).order_by(versions.c.number.desc())
+        return await self._db.read(
+            lambda connection: [_as_version(row) for row in connection.execute(query).mappings()]
+        )
+
+
+def _app(connection: sa.Connection, app_id: str) -> App | None:
+    row = connection.execute(apps.select().where(apps.c.id == app_id)).mappings().first()
+    return None if row is None else _as_app(row)
+
+
+def _version(connection: sa.Connection, app_id: str, number: int) -> Version | None:
+    this = (versions.c.app_id == app_id) & (versions.c.number == number)
+    row = connection.execute(versions.select().where(this)).mappings().first()
+    return None if row is None else _as_version(row)
+
+
+def _as_app(row: sa.RowMapping) -> App:
+    return App(**{**row, "created_at": parse_rfc3339(row["created_at"])})
+
+
+def _as_version(row: sa.RowMapping) -> Version:
+    facts = {name: value for name, value in row.items() if name != "app_id"}
+    return Version(
+        **{**facts, "created_at": parse_rfc3339(row["created_at"]), "status": VersionStatus(row["status"])}
+    )
