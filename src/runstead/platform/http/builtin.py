@@ -111,7 +111,8 @@ def builtin_routes(
         media_type="text/plain",
     )
     async def metrics_page() -> Response[str]:
-        return Response(metrics.render().decode(), media_type=METRICS_CONTENT_TYPE)
+        # Litestar adds the charset to every text.
+        return Response(metrics.render().decode(), media_type=METRICS_CONTENT_TYPE.partition("; charset")[0])
 
     @get(
         "/openapi.json",

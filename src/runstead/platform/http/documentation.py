@@ -32,19 +32,19 @@ def _served(name: str, media_type: str, request: Request[Any, Any, Any]) -> Resp
 @get("/docs", include_in_schema=False)
 async def page(request: Request[Any, Any, Any]) -> Response[bytes]:
     """The page."""
-    return _served("docs.html", "text/html; charset=utf-8", request)
+    return _served("docs.html", "text/html", request)
 
 
 @get("/docs/docs.css", include_in_schema=False)
 async def style(request: Request[Any, Any, Any]) -> Response[bytes]:
     """How it looks."""
-    return _served("docs.css", "text/css; charset=utf-8", request)
+    return _served("docs.css", "text/css", request)
 
 
 @get("/docs/docs.js", include_in_schema=False)
 async def script(request: Request[Any, Any, Any]) -> Response[bytes]:
     """What it does."""
-    return _served("docs.js", "text/javascript; charset=utf-8", request)
+    return _served("docs.js", "text/javascript", request)
 
 
 DOCUMENTATION_ROUTES: Final[list[Any]] = [page, style, script]

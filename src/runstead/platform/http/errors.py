@@ -100,7 +100,8 @@ def _problems(error: ValidationException) -> object:
         return extra
     return [
         {
-            "field": str(problem.get("key", "")),
+            # Litestar's name for the body as a whole is that of the handler's parameter.
+            "field": "" if problem.get("key") == "data" else str(problem.get("key", "")),
             "in": str(getattr(problem.get("source"), "value", problem.get("source", "body"))),
             "message": str(problem.get("message", "")),
         }

@@ -9,6 +9,8 @@ import msgspec
 
 from runstead.kernel.capability import Dispatcher
 from runstead.platform.http.info import ServerInfo
+from runstead.platform.http.sse import EventStream
+from runstead.platform.http.streaming import ByteStream
 from runstead.platform.identity import OPERATOR, allow
 
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
@@ -36,6 +38,17 @@ _ERROR: Final[dict[str, Any]] = {
                 },
             },
         }
+    },
+}
+
+#: The schema of a stream of events is that of one event.
+_SSE_EVENT: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "data": {"type": "string"},
+        "event": {"type": "string"},
+        "id": {"type": "string"},
+        "retry": {"type": "integer", "description": "Milliseconds to wait before connecting again."},
     },
 }
 
@@ -95,19 +108,24 @@ class ApiDescription:
         from litestar.openapi import OpenAPIConfig
         from litestar.openapi.plugins import JsonRenderPlugin
 
+        from runstead.platform.http.openapi_structs import StructSchemas
+
         config = OpenAPIConfig(
             title=self._info.name,
             version=self._info.version,
             use_handler_docstrings=True,
             render_plugins=[JsonRenderPlugin()],
         )
-        router = Litestar(list(self.handlers), openapi_config=config, logging_config=None)
+        structs = StructSchemas()
+        router = Litestar(list(self.handlers), openapi_config=config, logging_config=None, plugins=[structs])
         schema: dict[str, Any] = router.openapi_schema.to_schema()
         handlers = dict(_handlers_of(router))
         for path, method, operation in _operations(schema["paths"]):
             _complete(operation, handlers.get((path, method)), has_path_parameters="{" in path)
         components = schema.setdefault("components", {})
-        components.setdefault("schemas", {})["Error"] = _ERROR
+        schemas = components.setdefault("schemas", {})
+        structs.refine(schemas)
+        schemas["Error"] = _ERROR
         components["responses"] = {name: _response(text) for name, text in _RESPONSES.items()}
         components["securitySchemes"] = _SECURITY_SCHEMES
         schema["info"]["description"] = "Every answer carries X-Request-ID; every error has the same shape."
@@ -142,6 +160,8 @@ def _handlers_of(router: Any) -> Iterator[tuple[tuple[str, str], Any]]:
 def _complete(operation: dict[str, Any], handler: Any, *, has_path_parameters: bool) -> None:
     """Say which errors there are, in our shape, and which credential is needed."""
     responses = operation["responses"]
+    if handler is not None:
+        _describe_stream(responses, handler)
     for status in [status for status, response in responses.items() if _is_litestar_error(response)]:
         responses[status] = _reference("BadRequest") if status == "400" else _reference("Error")
     if "requestBody" in operation:
@@ -162,6 +182,19 @@ def _complete(operation: dict[str, Any], handler: Any, *, has_path_parameters: b
             schemes.append("masterPassword")
         operation.setdefault("security", [{scheme: []} for scheme in schemes])
     responses.setdefault("default", _reference("Error"))
+
+
+def _describe_stream(responses: dict[str, Any], handler: Any) -> None:
+    """Litestar takes every answer for JSON unless the handler says otherwise; a stream knows better."""
+    annotation = handler.parsed_fn_signature.return_type.annotation
+    if not (isinstance(annotation, type) and issubclass(annotation, ByteStream)):
+        return
+    content = {"application/octet-stream": {"schema": {"type": "string"}}}
+    if issubclass(annotation, EventStream):
+        content = {"text/event-stream": {"schema": _SSE_EVENT}}
+    for response in responses.values():
+        if list(response.get("content", ())) == ["application/json"]:
+            response["content"] = content
 
 
 def _is_litestar_error(response: Mapping[str, Any]) -> bool:
