@@ -78,8 +78,11 @@ def main() -> int:
         total = sum(sizes.values())
         server.stop()
     typical = sorted(seconds[1:])[len(seconds[1:]) // 2]
-    print(f"\nstart to first answer    {typical:6.2f} s median of {STARTS - 1}   (limit {SECONDS_MAX} s, {typical / SECONDS_MAX:.0%} of it)")
-    print(f"idle, whole tree         {total:6.1f} MB PSS          (limit {MEGABYTES_MAX:.0f} MB, {total / MEGABYTES_MAX:.0%} of it)")
+    share = typical / SECONDS_MAX, total / MEGABYTES_MAX
+    print(
+        f"\nstart to first answer  {typical:6.2f} s, median of {STARTS - 1}   ({share[0]:.0%} of {SECONDS_MAX} s)"
+    )
+    print(f"idle, whole tree       {total:6.1f} MB PSS        ({share[1]:.0%} of {MEGABYTES_MAX:.0f} MB)")
     return int(typical > SECONDS_MAX or total > MEGABYTES_MAX)
 
 

@@ -32,7 +32,9 @@ async def ask(stream: Stream) -> None:
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
     if not head.startswith(b"HTTP/1.1 200"):
         raise RuntimeError(head.decode(errors="replace"))
-    length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+    length = next(
+        int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
+    )
     await asyncio.wait_for(reader.readexactly(length), 30)
 
 
@@ -66,7 +68,8 @@ async def measure(server: ServerProcess) -> int:
         writer.close()
     print(f"still open               {open_now} of {CONNECTIONS}")
     print(f"a fresh client's answer  {fresh_ms:.1f} ms")
-    print(f"memory                   {(after - before) * 1000 / CONNECTIONS:.1f} KB PSS a connection ({before:.0f} -> {after:.0f} MB)")
+    each = (after - before) * 1000 / CONNECTIONS
+    print(f"memory                   {each:.1f} KB PSS a connection ({before:.0f} -> {after:.0f} MB)")
     return int(open_now < CONNECTIONS)
 
 

@@ -51,8 +51,12 @@ class Banner:
         yield f"curl {self.url}{_filled(greeting) if greeting else '/health'}"
         if self.endpoint_routes:
             method, path = self.endpoint_routes[0]
-            yield self._call(method, path, {"params": {"text": "a home for your scripts"}}, password=self.password_needed)
-        yield self._call("POST", "/api/scripts", {"command": "python3 examples/jobs/countdown.py"}, password=False)
+            yield self._call(
+                method, path, {"params": {"text": "a home for your scripts"}}, password=self.password_needed
+            )
+        yield self._call(
+            "POST", "/api/scripts", {"command": "python3 examples/jobs/countdown.py"}, password=False
+        )
 
     def _call(self, method: str, path: str, body: object, *, password: bool) -> str:
         verb = "" if method == "POST" else f"-X {method} "

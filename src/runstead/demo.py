@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 
 from runstead.kernel.ids import new_id
+from runstead.platform.cli import Client, CliError, JsonFlag, Output
 
 #: A step that waits for something to arrive (a log line, a record) gives up after this many seconds.
 WAIT_SECONDS_MAX = 20.0
@@ -104,7 +105,10 @@ class Demo:
         final = _expect(self._http.get(f"/api/scripts/{self._job_id}"), 200)
         if final["status"] != "completed" or not lines:
             raise DemoError(f"the job ended as {final['status']} with {len(lines)} lines")
-        return f"POST /api/scripts {_COUNTDOWN!r}", f"{len(lines)} lines live, the last: {lines[-1]!r}; {final['status']}"
+        return (
+            f"POST /api/scripts {_COUNTDOWN!r}",
+            f"{len(lines)} lines live, the last: {lines[-1]!r}; {final['status']}",
+        )
 
     def _follow(self, job_id: str) -> list[str]:
         """The lines of a job by SSE until the stream ends."""
@@ -134,7 +138,9 @@ class Demo:
         slug = f"demo-{secrets.token_hex(4)}"
         project = _expect(self._http.post("/admin/projects", json={"slug": slug, "name": "The tour"}), 201)
         word = secrets.token_hex(6)
-        body = json.dumps({"events": [{"level": "error", "message": f"payment {word} refused", "source": "shop"}]}).encode()
+        body = json.dumps(
+            {"events": [{"level": "error", "message": f"payment {word} refused", "source": "shop"}]}
+        ).encode()
         signature = hmac.new(project["hmac_secret"].encode(), body, hashlib.sha256).hexdigest()
         signed = {
             "X-Project-Key": project["project_key"],
@@ -145,7 +151,10 @@ class Demo:
         found = _expect(self._http.get("/api/log", params={"project": slug, "q": word}), 200)["logs"]
         if [row["message"] for row in found] != [f"payment {word} refused"]:
             raise DemoError(f"the batch was accepted, but searching {word!r} found {found}")
-        return f"POST /api/log (signed), GET /api/log?q={word}", f"found: {found[0]['level']} {found[0]['message']!r}"
+        return (
+            f"POST /api/log (signed), GET /api/log?q={word}",
+            f"found: {found[0]['level']} {found[0]['message']!r}",
+        )
 
     def _output_is_searchable(self) -> tuple[str, str]:
         sources = {"app": "app:hello", "endpoint": "endpoint:wordcount", "job": "job:"}
@@ -158,8 +167,12 @@ class Demo:
                 for name, prefix in sources.items()
             }
 
-        seen = _until("the output of app, endpoint and job", lambda: s if all((s := arrived()).values()) else None)
-        return "GET /api/log?project=runstead", "; ".join(f"{name}: {text[:40]!r}" for name, text in seen.items())
+        seen = _until(
+            "the output of app, endpoint and job", lambda: s if all((s := arrived()).values()) else None
+        )
+        return "GET /api/log?project=runstead", "; ".join(
+            f"{name}: {text[:40]!r}" for name, text in seen.items()
+        )
 
     def _records(self) -> tuple[str, str]:
         document = {
@@ -174,13 +187,43 @@ class Demo:
         other = self._http.post("/v1/artifacts", json={**document, "artifact": {"greeting": "changed"}})
         if not again.get("duplicate") or other.status_code != 409:
             raise DemoError("a record could be changed")
-        return "POST /v1/artifacts, three times", f"accepted {first['location']}; again: duplicate; changed: 409"
+        return (
+            "POST /v1/artifacts, three times",
+            f"accepted {first['location']}; again: duplicate; changed: 409",
+        )
 
     def _results_are_recorded(self) -> tuple[str, str]:
         base = "/v1/artifacts/local/runstead"
         for service, run_id in (("wordcount", self._run_id), ("countdown.py", self._job_id)):
-            _until(
-                f"the record of {service}",
-                lambda path=f"{base}/{service}/runs/{run_id}": self._http.get(path).status_code == 200,
-            )
+            self._is_recorded(f"{base}/{service}/runs/{run_id}")
         return f"GET {base}/wordcount/runs/…", "the endpoint's and the job's results are immutable records"
+
+    def _is_recorded(self, path: str) -> None:
+        _until(f"the record {path}", lambda: self._http.get(path).status_code == 200)
+
+
+def demo(*, json: JsonFlag = False) -> int:
+    """Walk through all five capabilities against the running server, and print what happened.
+
+    Example: runstead demo
+    """
+    output = Output(json=json)
+    done: list[dict[str, Any]] = []
+    with Client.from_environment() as client:
+        client.get("/healthz")
+        try:
+            for step in Demo(client.http).steps():
+                done.append(
+                    {name: getattr(step, name) for name in ("capability", "did", "saw", "milliseconds")}
+                )
+                if not json:
+                    output.line(
+                        f"{step.capability:10} {step.did}\n{'':10} -> {step.saw}   ({step.milliseconds:.0f} ms)"
+                    )
+        except DemoError as error:
+            raise CliError(f"the tour stopped: {error}") from error
+    if json:
+        output.value(done)
+    else:
+        output.line("All five work.")
+    return 0

@@ -45,7 +45,13 @@ async def _send_until_killed(server: ServerProcess, project: dict[str, str]) -> 
     async def send_records(http: httpx.AsyncClient, sender: int) -> None:
         for number in range(RECORDS):
             run_id = f"run-{sender}-{number}"
-            document = {"organization": "o", "project": "p", "service": "s", "run_id": run_id, "artifact": {"n": number}}
+            document = {
+                "organization": "o",
+                "project": "p",
+                "service": "s",
+                "run_id": run_id,
+                "artifact": {"n": number},
+            }
             answer = await http.post("/v1/artifacts", json=document)
             assert answer.status_code == 202, answer.text
             recorded.add(run_id)
@@ -56,7 +62,8 @@ async def _send_until_killed(server: ServerProcess, project: dict[str, str]) -> 
         senders += [asyncio.create_task(send_records(http, sender)) for sender in range(4)]
         everything = asyncio.gather(*senders, return_exceptions=True)
         waiting = asyncio.create_task(enough.wait())
-        await asyncio.wait({waiting, everything}, return_when=asyncio.FIRST_COMPLETED)
+        everything.add_done_callback(lambda _: waiting.cancel())
+        await asyncio.wait({waiting})
         assert enough.is_set(), "the senders ended before enough was acknowledged"
         server.kill()
         outcomes = await everything
@@ -78,7 +85,9 @@ def _all_messages(http: httpx.Client) -> set[str]:
 
 
 @pytest.mark.timeout(180)
-def test_sigkill_loses_no_acknowledged_batch_and_no_record(start_server: Callable[..., ServerProcess]) -> None:
+def test_sigkill_loses_no_acknowledged_batch_and_no_record(
+    start_server: Callable[..., ServerProcess],
+) -> None:
     unlimited = "[logs]\nip_requests_per_minute = 1000000\n"
     server = start_server(config=unlimited)
     with httpx.Client(base_url=server.url, headers=server.headers, timeout=30) as http:

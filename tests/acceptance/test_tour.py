@@ -30,7 +30,9 @@ def test_the_tour_passes_through_all_five(start_server: Callable[..., ServerProc
     assert {step["capability"] for step in steps} == {"apps", "endpoints", "jobs", "logs", "records"}
 
 
-def test_the_tour_says_what_is_wrong_when_there_is_no_server(start_server: Callable[..., ServerProcess]) -> None:
+def test_the_tour_says_what_is_wrong_when_there_is_no_server(
+    start_server: Callable[..., ServerProcess],
+) -> None:
     server = start_server()
     server.stop()
     tour = _runstead(server, "demo")

@@ -97,6 +97,11 @@ class Client:
             verify=trust(settings, url) if is_local else True,
         )
 
+    @property
+    def http(self) -> httpx.Client:
+        """The client below, with its credential: for answers that need a closer look."""
+        return self._http
+
     def __enter__(self) -> Self:
         return self
 

@@ -26,6 +26,10 @@ SHORT_NAMES: Final[Mapping[str, KeyPath]] = {
 
 ADMIN_TOKEN: Final = "RUNSTEAD_ADMIN_TOKEN"  # noqa: S105  # the name of a variable
 MASTER_PASSWORD: Final = "MASTER_PASSWORD"  # noqa: S105
+MASTER_KEY: Final = "RUNSTEAD_MASTER_KEY"
+
+#: The credentials of the server itself.
+CREDENTIALS: Final = (ADMIN_TOKEN, MASTER_PASSWORD, MASTER_KEY)
 
 #: Variables that begin so are for test suites and benchmarks.
 TEST_PREFIX: Final = "RUNSTEAD_TEST_"
@@ -38,6 +42,7 @@ OTHER_NAMES: Final = frozenset(
         "RUNSTEAD_PROFILE",
         "RUNSTEAD_URL",
         ADMIN_TOKEN,
+        MASTER_KEY,
         "RUNSTEAD_ARTIFACTS",
         "RUNSTEAD_JOB_ID",
         "RUNSTEAD_RUN_ID",

@@ -12,6 +12,7 @@ from runstead.platform.config.discovery import label_of
 from runstead.platform.config.documents import Document, read_document
 from runstead.platform.config.environment import (
     ADMIN_TOKEN,
+    MASTER_KEY,
     MASTER_PASSWORD,
     OTHER_NAMES,
     PREFIX,
@@ -33,7 +34,11 @@ _PROFILE: Final = "profile"
 _SCHEMA: Final = "$schema"
 
 #: Secrets that people look for a field for.
-_SECRET_NAMES: Final = {"master_password": MASTER_PASSWORD, "admin_token": ADMIN_TOKEN}
+_SECRET_NAMES: Final = {
+    "master_password": MASTER_PASSWORD,
+    "admin_token": ADMIN_TOKEN,
+    "master_key": MASTER_KEY,
+}
 
 
 class Layers:

@@ -11,7 +11,7 @@ import msgspec
 from runstead.kernel.secret import Secret
 from runstead.platform.config.conversion import convert_sections
 from runstead.platform.config.discovery import Place, discover
-from runstead.platform.config.environment import ADMIN_TOKEN, MASTER_PASSWORD, Value
+from runstead.platform.config.environment import ADMIN_TOKEN, CREDENTIALS, MASTER_KEY, MASTER_PASSWORD, Value
 from runstead.platform.config.layers import Layers
 from runstead.platform.config.problems import ConfigError, Problem
 from runstead.platform.config.rules import check, secret_fault
@@ -73,13 +73,16 @@ def _load(
     layers.lay_overrides(overrides)
     sound, unsound = convert_sections(specs, layers.tree, place.base_dir)
     problems += layers.problems + unsound
-    tokens = {name: _credential(name, place.environment, problems) for name in (ADMIN_TOKEN, MASTER_PASSWORD)}
+    tokens = {name: _credential(name, place.environment, problems) for name in CREDENTIALS}
     if strict:
         problems += _break_of_rules(sound, place, tokens, layers)
     if problems:
         raise ConfigError(_in_order(problems))
     credentials = Credentials(
-        admin_token=tokens[ADMIN_TOKEN], master_password=tokens[MASTER_PASSWORD], sections=layers.secrets
+        admin_token=tokens[ADMIN_TOKEN],
+        master_password=tokens[MASTER_PASSWORD],
+        master_key=tokens[MASTER_KEY],
+        sections=layers.secrets,
     )
     return Settings(
         profile=place.profile,

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from runstead.kernel.secret import MASK, Secret
-from runstead.platform.config.environment import ADMIN_TOKEN, MASTER_PASSWORD
+from runstead.platform.config.environment import ADMIN_TOKEN, MASTER_KEY, MASTER_PASSWORD
 from runstead.platform.config.fieldtypes import mask_url
 from runstead.platform.config.keypath import KeyPath, dotted
 from runstead.platform.config.settings import PLATFORM_SECTIONS, Settings
@@ -30,6 +30,7 @@ def show(settings: Settings) -> dict[str, Any]:
             values[dotted(path)] = {"value": value, "source": "default" if origin is None else str(origin)}
     credentials = settings.credentials
     secrets = {ADMIN_TOKEN: credentials.admin_token, MASTER_PASSWORD: credentials.master_password}
+    secrets[MASTER_KEY] = credentials.master_key
     secrets |= {
         f"{section}.{name}": secret
         for section, named in credentials.sections.items()

@@ -154,6 +154,8 @@ class Credentials:
 
     admin_token: Secret | None = None
     master_password: Secret | None = None
+    #: Seals what must be stored and read back; None: the key file of the data folder.
+    master_key: Secret | None = None
     #: Section → name → secret.
     sections: Mapping[str, Mapping[str, Secret]] = field(default_factory=dict)
 
@@ -163,7 +165,7 @@ class Credentials:
 
     def __iter__(self) -> Iterator[Secret]:
         """Every secret that is set: what a redactor must know."""
-        for secret in (self.admin_token, self.master_password):
+        for secret in (self.admin_token, self.master_password, self.master_key):
             if secret is not None:
                 yield secret
         for named in self.sections.values():

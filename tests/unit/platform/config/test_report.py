@@ -53,6 +53,7 @@ def test_secrets_are_masked_wherever_they_are(folder: Folder) -> None:
     assert shown["secrets"] == {
         "RUNSTEAD_ADMIN_TOKEN": None,
         "MASTER_PASSWORD": "***",
+        "RUNSTEAD_MASTER_KEY": None,
         "records.ingest_token": "***",
     }
     assert "records.ingest_token" not in shown["values"]

@@ -213,7 +213,8 @@ def _mask(path: Path) -> list[str]:
 def _homes_of(program: str) -> Iterator[Path]:
     """What a program outside /usr needs to run: its folder's parent (bin, lib), and for a virtual environment the real one."""
     for path in dict.fromkeys((Path(program), Path(program).resolve())):
-        home = path.parent.parent if path.parent.name == "bin" else path.parent
+        # Version managers such as pyenv keep small scripts in `shims` that look for the rest beside it.
+        home = path.parent.parent if path.parent.name in ("bin", "shims") else path.parent
         if not path.is_relative_to("/usr") and home not in (Path("/"), Path.home()):
             yield home
     interpreter = Path(sys.base_prefix)
