@@ -49,11 +49,13 @@ TOKEN_MODE: dict[str, Any] = {"auth_mode": "token", "ingest_token": Secret(TOKEN
 
 
 @pytest.mark.parametrize("headers", [dict(AS_ANYONE), *WRONG])
+@pytest.mark.req("REC-009")
 async def test_in_mode_token_nobody_else_is_let_in(headers: dict[str, str]) -> None:
     await _check(_all_routes(headers, status=401), **TOKEN_MODE)
 
 
 @pytest.mark.parametrize("headers", [WITH_TOKEN, dict(AS_OPERATOR), dict(AS_ADMINISTRATOR)])
+@pytest.mark.req("REC-009")
 async def test_in_mode_token_its_holder_the_operator_and_the_administrator_are_let_in(
     headers: dict[str, str],
 ) -> None:
@@ -61,10 +63,12 @@ async def test_in_mode_token_its_holder_the_operator_and_the_administrator_are_l
 
 
 @pytest.mark.parametrize("headers", [dict(AS_ANYONE), dict(AS_ADMINISTRATOR)])
+@pytest.mark.req("REC-009")
 async def test_in_mode_none_everyone_on_this_machine_is_let_in(headers: dict[str, str]) -> None:
     await _check(_all_routes(headers))
 
 
+@pytest.mark.req("REC-009")
 async def test_in_mode_none_a_server_that_others_can_reach_lets_only_known_ones_in() -> None:
     await _check(_all_routes({}, status=401), loopback=False)
     await _check(_all_routes(dict(AS_OPERATOR)), loopback=False)

@@ -15,6 +15,7 @@ from runstead.capabilities.records import canonical_json
 from runstead.kernel.limits import MIB
 
 
+@pytest.mark.req("REC-001", "REC-002")
 async def test_a_record_is_accepted_and_kept_under_the_documented_key(world: World) -> None:
     run_id = RUN
     response = await world.put(run_id=run_id)
@@ -45,6 +46,7 @@ async def test_a_run_without_an_id_gets_a_uuid(world: World) -> None:
     assert first[14] == "7"
 
 
+@pytest.mark.req("REC-003")
 async def test_the_same_content_again_is_a_duplicate(world: World) -> None:
     first = await world.put(generated_at="2026-01-31T12:00:00+01:00", summary=None)
     again = await world.put(generated_at="2026-01-31T11:00:00.000Z")
@@ -52,6 +54,7 @@ async def test_the_same_content_again_is_a_duplicate(world: World) -> None:
     assert again.json() == {**first.json(), "duplicate": True}
 
 
+@pytest.mark.req("REC-002", "REC-003")
 async def test_other_content_of_the_same_run_is_refused_and_the_first_stays(world: World) -> None:
     await world.put(generated_at="2026-01-31T12:00:00Z")
     before = await world.client.get(f"{SERVICE}/runs/run-1")
@@ -69,12 +72,14 @@ async def test_the_same_run_id_of_another_service_is_another_run(world: World) -
 
 
 @pytest.mark.parametrize("run_id", ["build-7", RUN])
+@pytest.mark.req("REC-003")
 async def test_of_32_that_send_the_same_run_at_once_one_is_accepted(world: World, run_id: str) -> None:
     responses = await asyncio.gather(*(world.put(run_id=run_id) for _ in range(32)))
     assert Counter(response.status_code for response in responses) == {202: 1, 200: 31}
 
 
 @pytest.mark.parametrize("run_id", ["build-7", RUN])
+@pytest.mark.req("REC-003")
 async def test_of_32_that_send_different_content_for_one_run_one_wins(world: World, run_id: str) -> None:
     async def send(number: int) -> int:
         day = f"2026-01-{number % 28 + 1:02d}T00:00:00Z"
@@ -117,6 +122,7 @@ async def test_of_32_that_send_different_content_for_one_run_one_wins(world: Wor
         ({"artifact": {"a b": -(2**53)}}, 'artifact["a b"]'),
     ],
 )
+@pytest.mark.req("REC-001")
 async def test_a_broken_rule_is_named_with_its_field(
     world: World, change: dict[str, Any], field: str
 ) -> None:
@@ -127,6 +133,7 @@ async def test_a_broken_rule_is_named_with_its_field(
     assert [problem["field"] for problem in error["details"]] == [field]
 
 
+@pytest.mark.req("REC-001")
 async def test_every_problem_is_named_at_once(world: World) -> None:
     response = await world.put(organization=..., service="/", artifact={"x": 10**30}, more=1, diff=2)
     fields = {problem["field"] for problem in response.json()["error"]["details"]}
@@ -155,6 +162,7 @@ async def test_every_problem_is_named_at_once(world: World) -> None:
         (b'{"artifact": {"a":' + b"[" * 200 + b"]" * 200 + b"}}", "more than 100 levels"),
     ],
 )
+@pytest.mark.req("REC-001")
 async def test_what_is_no_document_is_refused_with_the_reason(
     world: World, body: bytes, message: str
 ) -> None:

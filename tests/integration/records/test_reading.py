@@ -13,6 +13,7 @@ from runstead.testing.clock import FakeClock
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
+@pytest.mark.req("REC-010")
 async def test_a_run_reads_as_it_is_kept(world: World) -> None:
     location = (await world.put()).json()["location"]
     response = await world.client.get(f"{SERVICE}/runs/run-1")
@@ -77,6 +78,7 @@ async def test_other_paths_are_nobodys(world: World, path: str) -> None:
     assert (await world.client.get(path)).status_code == 404
 
 
+@pytest.mark.req("REC-010")
 async def test_latest_is_what_was_received_last_whatever_its_date(world: World) -> None:
     await world.put(run_id="new", generated_at="2026-06-01T00:00:00Z")
     await world.put(run_id="backfilled", generated_at="2020-01-01T00:00:00Z")
@@ -104,6 +106,7 @@ def _ids(page: dict[str, list[dict[str, str]]]) -> list[str]:
     return [run["run_id"][-1] for run in page["runs"]]
 
 
+@pytest.mark.req("REC-010")
 async def test_runs_are_listed_newest_first_page_by_page(objects: Objects) -> None:
     await _fill(objects)
     _, opening = open_records(objects)
@@ -137,6 +140,7 @@ async def test_runs_are_listed_newest_first_page_by_page(objects: Objects) -> No
         ({"since": "2026-02-02T00:00:00Z", "until": "2026-02-02T00:00:00Z"}, ""),
     ],
 )
+@pytest.mark.req("REC-010")
 async def test_runs_are_found_by_commit_and_time(
     objects: Objects, query: dict[str, str], expected: str
 ) -> None:

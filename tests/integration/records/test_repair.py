@@ -107,6 +107,7 @@ async def test_a_claim_without_a_record_does_not_decide_what_the_record_says(
     assert (await world.client.get(f"{SERVICE}/runs/run-1")).json()["artifact"] == {"other": True}
 
 
+@pytest.mark.req("REC-011")
 async def test_reindex_brings_everything_back_from_the_records_alone(
     world: World, objects: FailingObjects
 ) -> None:
@@ -232,6 +233,7 @@ def _killed_between_record_and_index(folder: Path) -> None:
     assert ended.returncode == -9
 
 
+@pytest.mark.req("REC-011")
 async def test_a_process_killed_between_record_and_index_is_repaired_by_reindex(tmp_path: Path) -> None:
     await asyncio.to_thread(_killed_between_record_and_index, tmp_path)
     objects = FolderObjects(tmp_path)
@@ -277,3 +279,33 @@ async def test_a_latest_pointer_to_a_record_that_is_gone_is_404(
     assert (await world.client.get(f"{SERVICE}/latest")).status_code == 404
     with pytest.raises(ObjectMissingError):
         await objects.get(location)
+
+
+@pytest.mark.req("REC-008")
+def test_no_database_is_needed(tmp_path: Path) -> None:
+    program = _KILLED_BETWEEN.replace("os.kill(os.getpid(), signal.SIGKILL)", "pass")
+    program += "\nassert not {'sqlalchemy', 'sqlite3', 'psycopg'} & sys.modules.keys(), sys.modules.keys()"
+    ended = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False, timeout=50)
+    assert ended.returncode == 0
+    assert list(tmp_path.rglob("payload.json"))
+
+
+@pytest.mark.req("REC-002")
+async def test_no_record_is_accepted_that_the_disk_did_not_confirm(tmp_path: Path) -> None:
+    confirms = False
+    confirmed: list[int] = []
+
+    def fsync(descriptor: int) -> None:
+        if not confirms:
+            raise OSError(5, "the disk is broken")
+        confirmed.append(descriptor)
+
+    objects = FolderObjects(tmp_path, fsync=fsync)
+    service, opening = open_records(objects)
+    async with opening as client:
+        world = World(client, objects, service)
+        assert (await world.put()).status_code == 503
+        assert (await client.get(f"{SERVICE}/runs/run-1")).status_code == 404
+        confirms = True
+        assert (await world.put()).status_code == 202
+        assert confirmed

@@ -23,6 +23,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["RUNSTEAD_RECORDS_", "STRICTURE_SERVER_"])
+@pytest.mark.req("REC-012")
 def test_mode_token_takes_its_token_from_the_environment(tmp_path: Path, prefix: str) -> None:
     settings = load_records(tmp_path, **{f"{prefix}AUTH_MODE": "token", f"{prefix}INGEST_TOKEN": TOKEN})
     assert settings.auth_mode == "token"
@@ -74,5 +75,6 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, field: str, message
         ),
     ],
 )
+@pytest.mark.req("REC-012")
 def test_the_names_of_the_original_are_understood(env: dict[str, str], found: dict[str, str]) -> None:
     assert inherited_environment(env) == found
