@@ -97,10 +97,15 @@ class ApiDescription:
         if self._routed is None:
             self._routed = self._describe_router()
         paths = dict(self._routed["paths"])
+        components = dict(self._routed["components"])
         for dispatcher in self._dispatchers:
             for path, operations in dispatcher.openapi_paths().items():
                 paths[path] = {**paths.get(path, {}), **_with_default(operations)}
-        return msgspec.json.encode({**self._routed, "paths": paths})
+            # Not every dispatcher has shapes of its own to refer to. What all share is said here.
+            own: Mapping[str, Any] = getattr(dispatcher, "openapi_components", dict)()
+            for kind, entries in own.items():
+                components[kind] = {**entries, **components.get(kind, {})}
+        return msgspec.json.encode({**self._routed, "paths": paths, "components": components})
 
     def _describe_router(self) -> dict[str, Any]:
         # A router of its own, so that the serving one neither has Litestar's pages nor pays for the description.
