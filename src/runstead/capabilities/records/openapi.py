@@ -134,29 +134,6 @@ COMPONENTS: Final[dict[str, Any]] = {
                 "next_cursor": {"type": ["string", "null"]},
             },
         },
-        "RecordError": {
-            "type": "object",
-            "required": ["error"],
-            "properties": {
-                "error": {
-                    "type": "object",
-                    "required": ["code", "message", "request_id"],
-                    "properties": {
-                        "code": {"type": "string"},
-                        "message": {"type": "string"},
-                        "details": {},
-                        "request_id": {"type": "string"},
-                    },
-                }
-            },
-        },
-    },
-    "securitySchemes": {
-        "bearer": {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "RUNSTEAD_RECORDS_INGEST_TOKEN, MASTER_PASSWORD or RUNSTEAD_ADMIN_TOKEN.",
-        }
     },
 }
 
@@ -175,7 +152,10 @@ _ERRORS: Final = {
 
 def _responses(*errors: int, **good: dict[str, Any]) -> dict[str, Any]:
     failed = {
-        str(status): {"description": _ERRORS[status], "content": {_JSON: {"schema": _ref("Error")}}}
+        str(status): {
+            "description": _ERRORS[status],
+            "content": {_JSON: {"schema": {"$ref": "#/components/schemas/Error"}}},
+        }
         for status in sorted({400, 401, 403, 405, 500, 503, *errors})
     }
     return {**{status.removeprefix("s"): response for status, response in good.items()}, **failed}
@@ -194,7 +174,8 @@ def _in_query(name: str, schema: dict[str, Any], description: str) -> dict[str, 
 
 
 def _operation(operation_id: str, summary: str, **rest: Any) -> dict[str, Any]:
-    security: list[dict[str, list[str]]] = [{"bearer": []}, {}]
+    # The last one is nobody: open in mode none on loopback.
+    security: list[dict[str, list[str]]] = [{"bearer": []}, {"adminToken": []}, {"masterPassword": []}, {}]
     return {
         "operationId": operation_id,
         "summary": summary,
