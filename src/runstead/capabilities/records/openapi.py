@@ -173,9 +173,12 @@ def _in_query(name: str, schema: dict[str, Any], description: str) -> dict[str, 
     return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
 
 
+_KNOWN_ONLY: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"adminToken": []}, {"masterPassword": []}]
+
+
 def _operation(operation_id: str, summary: str, **rest: Any) -> dict[str, Any]:
     # The last one is nobody: open in mode none on loopback.
-    security: list[dict[str, list[str]]] = [{"bearer": []}, {"adminToken": []}, {"masterPassword": []}, {}]
+    security = [*_KNOWN_ONLY, {}]
     return {
         "operationId": operation_id,
         "summary": summary,
@@ -248,6 +251,7 @@ PATHS: Final[dict[str, Any]] = {
         "post": _operation(
             "records_reindex",
             "Rebuild the indexes from the records, step by step",
+            security=_KNOWN_ONLY,
             parameters=[
                 _in_query("cursor", _CURSOR, "next_cursor of the step before."),
                 _in_query("limit", _LIMIT, "Objects to look at."),
