@@ -21,10 +21,11 @@ from runstead.platform.http.middleware.error_boundary import ErrorBoundary
 from runstead.platform.http.middleware.origin_guard import OriginGuard
 from runstead.platform.http.middleware.request_id import RequestId
 from runstead.platform.http.middleware.security_headers import SecurityHeaders
+from runstead.platform.http.middleware.trace import Trace
 from runstead.platform.http.openapi import ApiDescription
 from runstead.platform.http.router import body_limits_of, build_router
 from runstead.platform.identity import Identity
-from runstead.platform.observability import Health, Metrics
+from runstead.platform.observability import Health, Metrics, Tracing
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -40,6 +41,7 @@ def build_app(
     routes: Sequence[Any] = (),
     body_limits: Iterable[BodyLimit] = (),
     lifespan: Lifespan | None = None,
+    tracing: Tracing | None = None,
 ) -> ASGIApp:
     """Put the stack around what the capabilities serve. No I/O.
 
@@ -64,6 +66,7 @@ def build_app(
     layers: list[Callable[[ASGIApp], ASGIApp]] = [
         RequestId,
         partial(Access, metrics=metrics, log=settings.access_log),
+        *([partial(Trace, tracing=tracing)] if tracing is not None else ()),
         partial(SecurityHeaders, tls=bool(settings.tls_cert)),
         ErrorBoundary,
         partial(OriginGuard, host=settings.host, allowed_hosts=settings.allowed_hosts),

@@ -5,6 +5,7 @@ from runstead.platform.observability.health import CheckResult, Health, HealthRe
 from runstead.platform.observability.logs import LEVELS, LogOutput, configure_logging
 from runstead.platform.observability.metrics import METRICS_CONTENT_TYPE, Metrics
 from runstead.platform.observability.redaction import Redactor
+from runstead.platform.observability.tracing import Tracing, TracingUnavailableError
 
 __all__ = [
     "LEVELS",
@@ -17,6 +18,8 @@ __all__ = [
     "Phase",
     "Redactor",
     "Status",
+    "Tracing",
+    "TracingUnavailableError",
     "configure_logging",
     "log_context",
 ]

@@ -708,3 +708,20 @@ async def test_the_capability_is_open_while_its_client_is_used() -> None:
         await client.get("/healthz")
         assert story == ["opened"]
     assert story == ["opened", "closed"]
+
+
+async def test_ready_says_so_while_the_server_drains() -> None:
+    from runstead.platform.http.lifecycle import Lifecycle
+
+    app = build_app(
+        capabilities=[], settings=ServerSettings(), identity=Identity(), health=Health(), metrics=Metrics()
+    )
+    lifecycle = Lifecycle(app)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(lifecycle), base_url="http://localhost"
+    ) as client:
+        assert (await client.get("/ready")).status_code == 200
+        lifecycle.draining.set()
+        response = await client.get("/ready")
+        assert (response.status_code, response.json()) == (503, {"status": "draining"})
+        assert (await client.get("/healthz")).status_code == 200
