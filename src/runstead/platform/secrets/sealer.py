@@ -1,7 +1,7 @@
 """AES-256-GCM (NIST SP 800-38D) under one master key.
 
-A sealed value is ``version (1 byte) | nonce (12) | ciphertext and tag``. The nonce is random: with 2^32 values under one key, two of
-them meet with a probability of 2^-32, far more than this server will ever seal.
+A sealed value is ``version (1 byte) | nonce (12) | ciphertext and tag``. The nonce is random: with 2^32 values under
+one key, two of them meet with a probability of 2^-32, far more than this server will ever seal.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from runstead.kernel.errors import RunsteadError
 from runstead.kernel.secret import Secret
 
 MASTER_KEY_BYTES: Final = 32
@@ -28,12 +29,16 @@ _VERSION: Final = b"\x01"
 _NONCE_BYTES: Final = 12
 
 
-class MasterKeyError(Exception):
+class MasterKeyError(RunsteadError):
     """The master key cannot be used."""
 
+    code = "E_MASTER_KEY"
 
-class SealBrokenError(Exception):
+
+class SealBrokenError(RunsteadError):
     """A sealed value was changed, or sealed with another master key."""
+
+    code = "E_SEAL_BROKEN"
 
 
 class AesGcmSealer:
@@ -73,8 +78,8 @@ class AesGcmSealer:
 def open_sealer(data_dir: Path, master_key: Secret | None = None) -> AesGcmSealer:
     """The sealer of this server. Blocking; called once, at the start.
 
-    The key is ``master_key`` (RUNSTEAD_MASTER_KEY: 32 bytes in base64 or hex), else the file ``master-key`` in the data folder, which is
-    made at the first start.
+    The key is ``master_key`` (RUNSTEAD_MASTER_KEY: 32 bytes in base64 or hex), else the file ``master-key`` in the
+    data folder, which is made at the first start.
 
     :raises MasterKeyError: the key has another length or form, or others may read its file.
     """

@@ -1,0 +1,73 @@
+"""Log events from anywhere: signed batches in, full text search out, forgotten after a few days."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry
+
+from runstead.capabilities.logs.intake import Intake
+from runstead.capabilities.logs.ports import Sealer
+from runstead.capabilities.logs.service import LogsService
+from runstead.capabilities.logs.settings import SECTION, LogsSettings
+from runstead.kernel.capability import Capability, HealthCheck
+from runstead.kernel.clock import Clock, SystemClock
+from runstead.platform.storage.sql import Database
+
+__all__ = [
+    "MIGRATIONS",
+    "SECTION",
+    "Intake",
+    "LogsService",
+    "LogsSettings",
+    "Sealer",
+    "capability",
+]
+
+#: The folder of the revisions: the branch "logs".
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+
+def capability(
+    *,
+    settings: LogsSettings,
+    db: Database,
+    sealer: Sealer,
+    clock: Clock | None = None,
+    registry: CollectorRegistry | None = None,
+) -> Capability:
+    """Put the capability together. No I/O.
+
+    ``services["intake"]`` is the LogSink for the others.
+
+    :param sealer: keeps the projects' secrets.
+    :param registry: where the counters go that a monitoring system reads.
+    """
+    from runstead.capabilities.logs.admin import routes
+    from runstead.capabilities.logs.http import LogsDispatcher
+
+    service = LogsService(
+        settings=settings, db=db, sealer=sealer, clock=clock or SystemClock(), registry=registry
+    )
+
+    async def probe() -> Mapping[str, Any]:
+        return await service.health()
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with service.opened():
+            yield
+
+    return Capability(
+        name="logs",
+        routes=(routes(service),),
+        dispatchers=(LogsDispatcher(service),),
+        commands="runstead.capabilities.logs.cli:app",
+        migrations=MIGRATIONS,
+        services={"logs": service, "intake": service.intake},
+        checks=(HealthCheck(name="logs", probe=probe, critical=False),),
+        lifespan=lifespan,
+    )
