@@ -18,7 +18,7 @@ from typing import Any
 
 from litestar import get
 
-from runstead.kernel.capability import Capability
+from runstead.kernel.capability import ASGIApp, Capability
 from runstead.platform.config.settings import ObservabilitySettings, ServerSettings
 from runstead.platform.http import build_app, json_response, serve, set_route
 from runstead.platform.http.router import build_router
@@ -67,7 +67,7 @@ def _app(settings: ServerSettings) -> Any:
     )
 
 
-def _serve(kind: str, engine: str, connection: Any) -> None:
+def _serve(kind: str, engine: Any, connection: Any) -> None:
     async def main() -> None:
         settings = ServerSettings(port=0, engine=engine, access_log=kind == "logged")
         sink = open("/dev/null", "w")  # noqa: PTH123, SIM115, ASYNC230
@@ -75,8 +75,9 @@ def _serve(kind: str, engine: str, connection: Any) -> None:
             ObservabilitySettings(log_format="json"), Redactor("a-secret-to-look-for"), stream=sink
         )
         stop = asyncio.Event()
-        apps = {"bare": lambda: bare, "litestar": lambda: build_router([hello])}
-        app = apps.get(kind, lambda: _app(settings))()
+        app: ASGIApp = _app(settings)
+        if kind in ("bare", "litestar"):
+            app = bare if kind == "bare" else build_router([hello])
         serving = asyncio.create_task(serve(app, settings, stop=stop, on_ready=connection.send))
         await asyncio.to_thread(connection.recv)
         stop.set()
@@ -123,7 +124,7 @@ def main() -> None:
                 figures[name].append(requests_per_second(url + path))
     medians = {name: statistics.median(values) for name, values in figures.items()}
     base = medians["bare ASGI"]
-    print(f"{engine}, {CONNECTIONS} connections, median of {ROUNDS} × {SECONDS} s")
+    print(f"{engine}, {CONNECTIONS} connections, median of {ROUNDS} rounds of {SECONDS} s")
     for name, median in medians.items():
         print(f"  {name:<28}{median:>9.0f} req/s   {median / base:5.0%} of bare")
     print(json.dumps({"engine": engine, "requests_per_second": {k: round(v) for k, v in medians.items()}}))

@@ -23,7 +23,7 @@ from runstead.platform.http.middleware.request_id import RequestId
 from runstead.platform.http.middleware.security_headers import SecurityHeaders
 from runstead.platform.http.middleware.trace import Trace
 from runstead.platform.http.openapi import ApiDescription
-from runstead.platform.http.router import body_limits_of, build_router
+from runstead.platform.http.router import body_limits_of, build_router, methods_of
 from runstead.platform.identity import Identity
 from runstead.platform.observability import Health, Metrics, Tracing
 
@@ -74,7 +74,7 @@ def build_app(
         partial(Authentication, identity=identity),
         Compression,
     ]
-    app: ASGIApp = Dispatch(dispatchers, router)
+    app: ASGIApp = Dispatch(dispatchers, router, methods_of(router))
     for layer in reversed(layers):
         app = layer(app)
     return Application(app, lifespan)

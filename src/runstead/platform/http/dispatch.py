@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runstead.kernel.capability import ASGIApp, Dispatcher, Receive, Scope, Send
@@ -14,9 +14,16 @@ class Dispatch:
     The router answers HEAD wherever it answers GET (RFC 9110 section 9.3.2); dispatchers see HEAD as it is.
     """
 
-    def __init__(self, dispatchers: Sequence[Dispatcher], router: ASGIApp) -> None:
+    def __init__(
+        self, dispatchers: Sequence[Dispatcher], router: ASGIApp, methods: Mapping[str, bytes]
+    ) -> None:
+        """Build the layer.
+
+        :param methods: path template of the router → its methods, for the answer to OPTIONS.
+        """
         self._dispatchers = tuple(dispatchers)
         self._router = router
+        self._methods = methods
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         for dispatcher in self._dispatchers:
@@ -25,10 +32,23 @@ class Dispatch:
                 scope.setdefault("path_template", f"({type(dispatcher).__name__})")
                 await app(scope, receive, send)
                 return
-        if scope["type"] == "http" and scope["method"] == "HEAD":
-            scope["method"] = "GET"
-            send = _without_body(send)
+        if scope["type"] == "http":
+            if scope["method"] == "HEAD":
+                scope["method"] = "GET"
+                send = _without_body(send)
+            elif scope["method"] == "OPTIONS":
+                send = self._with_all_methods(scope, send)
         await self._router(scope, receive, send)
+
+    def _with_all_methods(self, scope: Scope, send: Send) -> Send:
+        async def send_options(message: Any) -> None:
+            allowed = self._methods.get(scope.get("path_template", ""))
+            if message["type"] == "http.response.start" and allowed is not None:
+                kept = [header for header in message["headers"] if header[0] != b"allow"]
+                message = {**message, "headers": [*kept, (b"allow", allowed)]}
+            await send(message)
+
+        return send_options
 
 
 def _without_body(send: Send) -> Send:

@@ -9,6 +9,7 @@ import msgspec
 
 from runstead.kernel.capability import Dispatcher
 from runstead.platform.http.info import ServerInfo
+from runstead.platform.http.openapi_schemas import StructSchemas, parameter_schema
 from runstead.platform.http.sse import EventStream
 from runstead.platform.http.streaming import ByteStream
 from runstead.platform.identity import OPERATOR, allow
@@ -113,8 +114,6 @@ class ApiDescription:
         from litestar.openapi import OpenAPIConfig
         from litestar.openapi.plugins import JsonRenderPlugin
 
-        from runstead.platform.http.openapi_structs import StructSchemas
-
         config = OpenAPIConfig(
             title=self._info.name,
             version=self._info.version,
@@ -167,6 +166,7 @@ def _complete(operation: dict[str, Any], handler: Any, *, has_path_parameters: b
     responses = operation["responses"]
     if handler is not None:
         _describe_stream(responses, handler)
+        _describe_parameters(operation, handler)
     for status in [status for status, response in responses.items() if _is_litestar_error(response)]:
         responses[status] = _reference("BadRequest") if status == "400" else _reference("Error")
     if "requestBody" in operation:
@@ -200,6 +200,20 @@ def _describe_stream(responses: dict[str, Any], handler: Any) -> None:
     for response in responses.values():
         if list(response.get("content", ())) == ["application/json"]:
             response["content"] = content
+
+
+def _describe_parameters(operation: dict[str, Any], handler: Any) -> None:
+    fields = {}
+    for name, field in handler.parsed_fn_signature.parameters.items():
+        given = field.kwarg_definition
+        alias = next(
+            (each for key in ("name", "query", "header") if (each := getattr(given, key, None))), name
+        )
+        fields[alias.lower()] = field
+    for parameter in operation.get("parameters", ()):
+        field = fields.get(parameter["name"].lower())
+        if field is not None:
+            parameter["schema"] = parameter_schema(field, parameter.get("schema", {}))
 
 
 def _is_litestar_error(response: Mapping[str, Any]) -> bool:

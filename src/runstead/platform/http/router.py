@@ -43,6 +43,16 @@ def build_router(routes: Sequence[Any]) -> Litestar:
     )
 
 
+def methods_of(router: Litestar) -> dict[str, bytes]:
+    """Path template → the methods it takes, as in ``Allow``. Litestar's own answer to OPTIONS knows only those of the handler
+    that was registered first."""
+    return {
+        route.path_format: ", ".join(sorted(route.route_handler_map)).encode()
+        for route in router.routes
+        if isinstance(route, HTTPRoute)
+    }
+
+
 def body_limits_of(router: Litestar) -> Iterator[BodyLimit]:
     """The limits that handlers declare by ``opt={"body_max_bytes": N}``."""
     for route in router.routes:

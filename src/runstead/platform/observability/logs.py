@@ -187,8 +187,8 @@ def _route_standard_library(output: LogOutput, level: int) -> None:
     for handler in [handler for handler in root.handlers if isinstance(handler, _StandardHandler)]:
         root.removeHandler(handler)
     root.addHandler(_StandardHandler(output))
-    # Libraries say much at INFO that only they care for.
-    root.setLevel(max(level, logging.INFO) if level > logging.DEBUG else level)
+    # What libraries say at INFO only they care for (alembic names each plugin that it loads).
+    root.setLevel(max(level, logging.WARNING) if level > logging.DEBUG else level)
     logging.raiseExceptions = False
     for noisy in ("asyncio", "httpx", "httpcore", "urllib3", "hpack"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 import pytest
 from litestar import delete, get, put
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 import runstead.platform.http
 from runstead.kernel.capability import Capability
@@ -138,6 +138,28 @@ async def test_schemas_say_all_that_the_validation_checks() -> None:
     assert schemas["Inner"]["properties"]["words"]["items"] == {"type": "string", "minLength": 1}
     assert schemas["Outer"]["properties"]["size"]["maximum"] == 10
     assert schemas["Outer"]["description"] == "What is outside."
+
+
+@get("/many")
+async def many(
+    tail: Annotated[int | None, QueryParameter(ge=0, le=9)] = None,
+    word: FromQuery[Annotated[str, msgspec.Meta(pattern="^a")] | None] = None,
+    since: Annotated[int | None, QueryParameter(name="from", gt=2)] = None,
+    plain: FromQuery[bool] = False,
+) -> None:
+    """Has parameters of all kinds."""
+
+
+async def test_parameters_say_all_that_the_validation_checks() -> None:
+    async with running(routes=[many]) as client:
+        document = (await client.get("/openapi.json")).json()
+    parameters = {each["name"]: each["schema"] for each in document["paths"]["/many"]["get"]["parameters"]}
+    assert parameters == {
+        "tail": {"type": "integer", "minimum": 0, "maximum": 9},
+        "word": {"type": "string", "pattern": "^a"},
+        "from": {"type": "integer", "exclusiveMinimum": 2},
+        "plain": {"type": "boolean", "default": False},
+    }
 
 
 async def test_streams_have_their_media_type() -> None:

@@ -292,6 +292,20 @@ async def test_options_tells_what_is_allowed() -> None:
         assert set(response.headers["Allow"].split(", ")) == {"GET", "OPTIONS"}
 
 
+async def test_options_knows_the_methods_of_all_handlers_of_a_path() -> None:
+    @get("/one/{name:str}")
+    async def read(name: FromPath[str]) -> None:
+        """One method."""
+
+    @delete("/one/{name:str}")
+    async def forget(name: FromPath[str]) -> None:
+        """Another one, registered apart from the first."""
+
+    async with running(routes=[read, forget]) as client:
+        response = await client.options("/one/x")
+    assert response.headers.get_list("Allow") == ["DELETE, GET, OPTIONS"]
+
+
 @pytest.mark.parametrize("sent", ["a", "A-z_0.9", "x" * 128])
 async def test_a_sane_request_id_is_kept(sent: str) -> None:
     async with running(routes=ROUTES) as client:
