@@ -9,16 +9,17 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import functools
 import os
 import stat
 from pathlib import Path
-from typing import Final
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import TYPE_CHECKING, Final
 
 from runstead.kernel.errors import RunsteadError
 from runstead.kernel.secret import Secret
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 MASTER_KEY_BYTES: Final = 32
 
@@ -52,7 +53,14 @@ class AesGcmSealer:
         """
         if len(key) != MASTER_KEY_BYTES:
             raise MasterKeyError(f"the master key has {len(key)} bytes, it needs {MASTER_KEY_BYTES}")
-        self._cipher = AESGCM(key)
+        self._key = key
+
+    @functools.cached_property
+    def _cipher(self) -> AESGCM:
+        # Loaded at the first use: 7 MB that a server without projects of its own does not need.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        return AESGCM(self._key)
 
     def seal(self, clear: bytes) -> bytes:
         """Encrypt. Two calls with the same value give different results."""
@@ -67,6 +75,8 @@ class AesGcmSealer:
         version, nonce, ciphertext = sealed[:1], sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
         if version != _VERSION:
             raise SealBrokenError("this value was not sealed by this version")
+        from cryptography.exceptions import InvalidTag
+
         try:
             return self._cipher.decrypt(nonce, ciphertext, version)
         except (InvalidTag, ValueError) as error:

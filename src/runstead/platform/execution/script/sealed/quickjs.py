@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 import gc
+import importlib.machinery
+import importlib.util
+import os
 from collections.abc import Callable
-from pathlib import Path
-
-import jsbox
+from typing import Any
 
 #: Characters of one console line; the rest is cut.
 CONSOLE_CHARS_MAX = 8192
 
-_PRELUDE = (Path(__file__).parent / "prelude.js").read_text()
+
+def _load_engine() -> Any:
+    """The wheel's extension alone: its package imports asyncio for an asynchronous half that we do not use, 4 MB a worker."""
+    package = importlib.util.find_spec("jsbox")
+    if package is None or not package.submodule_search_locations:
+        raise ImportError("the package jsbox is not installed")
+    finder = importlib.machinery.FileFinder(
+        package.submodule_search_locations[0],
+        (importlib.machinery.ExtensionFileLoader, importlib.machinery.EXTENSION_SUFFIXES),
+    )
+    spec = finder.find_spec("_jsbox")
+    if spec is None or spec.loader is None:
+        raise ImportError("the package jsbox has no extension for this Python")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+jsbox = _load_engine()
+
+# Not by pathlib, which alone is 1 MB of a worker.
+with open(os.path.join(os.path.dirname(__file__), "prelude.js"), encoding="utf-8") as _file:  # noqa: PTH118, PTH120, PTH123
+    _PRELUDE = _file.read()
 
 
 class EngineError(Exception):
