@@ -1,7 +1,8 @@
 """Exact schemas of Structs and of parameters.
 
 Litestar knows neither that a Struct refuses unknown fields, nor the constraints of what is inside a list, nor those of
-a parameter that may be left out. msgspec, which does the validating, describes its types exactly; so its schemas replace Litestar's.
+a parameter that may be left out. msgspec, which does the validating, describes its types exactly; so its schemas replace
+Litestar's.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
 _REFERENCES: Final = "#/components/schemas/{name}"
+
+#: What Litestar says of a parameter beside its type.
+_ANNOTATIONS: Final = frozenset({"title", "description", "default", "examples", "format"})
 
 #: How Litestar and msgspec call a constraint, and how JSON Schema does.
 _CONSTRAINTS: Final = {
@@ -62,10 +66,7 @@ class StructSchemas(OpenAPISchemaPlugin):
 
 
 def parameter_schema(field: FieldDefinition, litestars: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a query, header or path parameter.
-
-    A parameter that is left out is None to the handler, but nobody can send None in a URL: null is not offered.
-    """
+    """The schema of a query, header or path parameter. One that may be None takes the text ``null`` for it."""
     base, *metadata = get_args(field.raw) if get_origin(field.raw) is Annotated else (field.annotation,)
     try:
         exact = msgspec.json.schema(base)
@@ -73,11 +74,12 @@ def parameter_schema(field: FieldDefinition, litestars: dict[str, Any]) -> dict[
         return litestars
     if "$ref" in exact or "$defs" in exact:
         return litestars
-    branches = [branch for branch in exact.pop("anyOf", ()) if branch != {"type": "null"}]
-    exact.update(branches[0] if len(branches) == 1 else {"anyOf": branches} if branches else {})
+    null = {"type": "null"}
+    branches = [branch for branch in exact.get("anyOf", [exact]) if branch != null]
     for source in (field.kwarg_definition, *(each for each in metadata if isinstance(each, msgspec.Meta))):
         for name, keyword in _CONSTRAINTS.items():
             value = getattr(source, name, None)
             if value is not None:
-                exact[keyword] = value
-    return {**{key: value for key, value in litestars.items() if key not in ("oneOf", "type")}, **exact}
+                for branch in branches:
+                    branch[keyword] = value
+    return {**{key: value for key, value in litestars.items() if key in _ANNOTATIONS}, **exact}

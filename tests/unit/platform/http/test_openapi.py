@@ -155,9 +155,9 @@ async def test_parameters_say_all_that_the_validation_checks() -> None:
         document = (await client.get("/openapi.json")).json()
     parameters = {each["name"]: each["schema"] for each in document["paths"]["/many"]["get"]["parameters"]}
     assert parameters == {
-        "tail": {"type": "integer", "minimum": 0, "maximum": 9},
-        "word": {"type": "string", "pattern": "^a"},
-        "from": {"type": "integer", "exclusiveMinimum": 2},
+        "tail": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 9}, {"type": "null"}]},
+        "word": {"anyOf": [{"type": "string", "pattern": "^a"}, {"type": "null"}]},
+        "from": {"anyOf": [{"type": "integer", "exclusiveMinimum": 2}, {"type": "null"}]},
         "plain": {"type": "boolean", "default": False},
     }
 
