@@ -103,7 +103,7 @@ async def opened(settings: Settings) -> AsyncIterator[Server]:
     from runstead.platform.execution.script import ScriptPool
     from runstead.platform.http import build_app
     from runstead.platform.identity import Identity
-    from runstead.platform.observability import Health, Metrics, Redactor, configure_logging
+    from runstead.platform.observability import Health, Metrics, Redactor, Tracing, configure_logging
     from runstead.platform.secrets import open_sealer
     from runstead.platform.storage.objects import open_objects
     from runstead.platform.storage.sql import Database, Outbox, migrate
@@ -132,6 +132,9 @@ async def opened(settings: Settings) -> AsyncIterator[Server]:
         supervisor = Supervisor()
         metrics = Metrics()
         health = Health([_database_check(db)])
+        tracing = None
+        if (collector := settings.observability.otlp_endpoint) is not None:
+            tracing = await stack.enter_async_context(Tracing(collector, redactor))
 
         log_store = logs.capability(
             settings=settings.section("logs"), db=db, sealer=sealer, registry=metrics.registry
@@ -180,6 +183,7 @@ async def opened(settings: Settings) -> AsyncIterator[Server]:
             identity=Identity(admin_token=token, master_password=credentials.master_password),
             health=health,
             metrics=metrics,
+            tracing=tracing,
         )
         for capability in capabilities:
             if capability.lifespan is not None:

@@ -84,6 +84,8 @@ async def _run(settings: Settings, read: Any) -> int:
     from runstead.bootstrap import opened
     from runstead.data_folder import DataFolderError
     from runstead.platform.http import serve as serve_http
+    from runstead.platform.observability import TracingUnavailableError
+    from runstead.platform.secrets import MasterKeyError
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -97,7 +99,7 @@ async def _run(settings: Settings, read: Any) -> int:
                 _print_banner(server, url)
 
             await serve_http(server.app, settings.server, stop=stop, on_ready=on_ready)
-    except (DataFolderError, RunsteadError) as error:
+    except (DataFolderError, MasterKeyError, TracingUnavailableError, RunsteadError) as error:
         raise CliError(f"runstead cannot start: {error}") from error
     except OSError as error:
         address = f"{settings.server.host}:{settings.server.port}"

@@ -33,7 +33,7 @@ class SourceOperation(Operation):
     """The body is a program, as it is."""
 
     def __post_init__(self) -> None:
-        schema = Schema(type=OpenAPIType.STRING)
+        schema = Schema(type=OpenAPIType.STRING, min_length=1)
         self.request_body = RequestBody(
             required=True, content={"text/javascript": OpenAPIMediaType(schema=schema)}
         )

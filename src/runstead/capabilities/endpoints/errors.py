@@ -14,14 +14,14 @@ class LockedError(RunsteadError):
     code = "E_LOCKED"
     status = 429
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float = 1) -> None:
         super().__init__(headers={"Retry-After": str(max(1, math.ceil(seconds)))})
 
 
 class BusyError(UnavailableError):
     """This endpoint runs as many programs as it may, and its queue is full."""
 
-    def __init__(self, seconds: float, *, details: Any = None) -> None:
+    def __init__(self, seconds: float = 1, *, details: Any = None) -> None:
         super().__init__(details=details, headers={"Retry-After": str(max(1, math.ceil(seconds)))})
 
 
