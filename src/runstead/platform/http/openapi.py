@@ -214,6 +214,9 @@ def _describe_parameters(operation: dict[str, Any], handler: Any) -> None:
         field = fields.get(parameter["name"].lower())
         if field is not None:
             parameter["schema"] = parameter_schema(field, parameter.get("schema", {}))
+        if parameter["in"] == "path" and parameter["schema"].get("format") == "uri":
+            # Litestar calls the rest of a path a URI, which it is not.
+            parameter["schema"] = {"type": "string", "minLength": 1}
 
 
 def _is_litestar_error(response: Mapping[str, Any]) -> bool:
