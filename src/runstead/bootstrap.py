@@ -198,7 +198,7 @@ async def opened(settings: Settings) -> AsyncIterator[Server]:
                 name: service for capability in capabilities for name, service in capability.services.items()
             },
             token_file=token_file,
-            sandbox="off (execution.sandbox)" if execution.sandbox == "off" else sandbox_status().reason,
+            sandbox="off (execution.sandbox)" if execution.sandbox == "off" else str(sandbox_status()),
         )
 
 

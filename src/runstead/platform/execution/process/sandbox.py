@@ -51,6 +51,9 @@ class SandboxStatus:
     reason: str
     mend: str = ""
 
+    def __str__(self) -> str:
+        return self.reason if self.available else f"none, programs run unsealed: {self.reason}; {self.mend}"
+
 
 @functools.cache
 def sandbox_status() -> SandboxStatus:
