@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +94,8 @@ async def test_kill_ends_a_tree_that_ignores_term(open_jobs: Open) -> None:
         job_id = await start(
             client, "sh -c \"trap '' TERM; sleep 600 & echo ready; while true; do sleep 600; done\""
         )
-        async with client.stream(
-            "GET", f"/api/scripts/{job_id}/logs", headers={"Accept": "text/event-stream"}
-        ):
-            answer = await client.post(f"/api/scripts/{job_id}/kill", json={"grace_seconds": 0.2})
+        await until_line(client, job_id, "ready")
+        answer = await client.post(f"/api/scripts/{job_id}/kill", json={"grace_seconds": 0.2})
         assert answer.status_code == 200
         assert answer.json()["status"] == "killed"
         again = await client.post(f"/api/scripts/{job_id}/kill")
@@ -105,27 +104,51 @@ async def test_kill_ends_a_tree_that_ignores_term(open_jobs: Open) -> None:
 
 async def test_a_job_that_ends_well_on_term_is_completed(open_jobs: Open) -> None:
     async with open_jobs() as client:
-        code = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(0)); print('ready', flush=True); time.sleep(600)"
+        code = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(0)); "
+        code += "print('ready', flush=True); time.sleep(600)"
         job_id = await start(client, python(code))
         await until_line(client, job_id, "ready")
         job = (await client.post(f"/api/scripts/{job_id}/kill")).json()
         assert (job["status"], job["exit_code"]) == ("completed", 0)
 
 
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Ask again until it holds: what is waited for happens in another process, which has no event to give."""
+    for _ in range(1_000):
+        if await condition():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it never came true")
+
+
 async def until_line(client: httpx.AsyncClient, job_id: str, text: str) -> None:
     """Wait until the job has written this line."""
-    while text not in (await client.get(f"/api/scripts/{job_id}/logs")).text:
-        await asyncio.sleep(0.02)
+
+    async def written() -> bool:
+        return text in (await client.get(f"/api/scripts/{job_id}/logs")).text
+
+    await until(written)
+
+
+async def until_status(
+    client: httpx.AsyncClient, job_id: str, status: str, attempt: int = 1
+) -> dict[str, Any]:
+    """Wait until the job is in this state; returns it."""
+    seen: dict[str, Any] = {}
+
+    async def reached() -> bool:
+        seen.update((await client.get(f"/api/scripts/{job_id}")).json())
+        return bool(seen["status"] == status and seen["attempt"] >= attempt)
+
+    await until(reached)
+    return seen
 
 
 async def test_restart_is_a_new_attempt_and_the_earlier_log_stays(open_jobs: Open, tmp_path: Path) -> None:
     async with open_jobs() as client:
-        job_id = await start(
-            client,
-            python(
-                "import pathlib; p = pathlib.Path('n'); p.write_text('x' + (p.read_text() if p.exists() else '')); print(p.read_text())"
-            ),
-        )
+        code = "import pathlib; p = pathlib.Path('n'); "
+        code += "p.write_text('x' + (p.read_text() if p.exists() else '')); print(p.read_text())"
+        job_id = await start(client, python(code))
         await ended(client, job_id)
         again = (await client.post(f"/api/scripts/{job_id}/restart")).json()
         assert (again["status"], again["attempt"]) == ("queued", 2)
@@ -140,10 +163,7 @@ async def test_restart_is_a_new_attempt_and_the_earlier_log_stays(open_jobs: Ope
 async def test_a_failed_job_is_retried_as_often_as_it_asks(open_jobs: Open) -> None:
     async with open_jobs() as client:
         job_id = await start(client, "false", retries=1)
-        while (facts := (await client.get(f"/api/scripts/{job_id}")).json())["attempt"] < 2 or facts[
-            "status"
-        ] != "failed":
-            await asyncio.sleep(0.02)
+        facts = await until_status(client, job_id, "failed", attempt=2)
         assert [one["status"] for one in facts["attempts"]] == ["failed", "failed"]
 
 
@@ -173,7 +193,9 @@ async def test_pages_are_newest_first_and_complete(open_jobs: Open) -> None:
         seen: list[str] = []
         cursor = None
         while True:
-            params = {"limit": 2, "status": "completed"} | ({"cursor": cursor} if cursor else {})
+            params: dict[str, str | int] = {"limit": 2, "status": "completed"} | (
+                {"cursor": cursor} if cursor else {}
+            )
             page = (await client.get("/api/scripts", params=params)).json()
             seen += [job["id"] for job in page["jobs"]]
             cursor = page["next_cursor"]
@@ -185,8 +207,7 @@ async def test_pages_are_newest_first_and_complete(open_jobs: Open) -> None:
 async def test_only_so_many_run_at_once_and_only_so_many_wait(open_jobs: Open) -> None:
     async with open_jobs(concurrency=1, queue_limit=2) as client:
         first = await start(client, "sleep 600")
-        while (await client.get(f"/api/scripts/{first}")).json()["status"] != "running":
-            await asyncio.sleep(0.02)
+        await until_status(client, first, "running")
         waiting = [await start(client, "true") for _ in range(2)]
         refused = await client.post("/api/scripts", json={"command": "true"})
         assert refused.status_code == 503
@@ -200,8 +221,7 @@ async def test_only_so_many_run_at_once_and_only_so_many_wait(open_jobs: Open) -
 async def test_a_stop_of_the_server_waits_and_then_kills(open_jobs: Open) -> None:
     async with open_jobs(grace=0.2) as client:
         job_id = await start(client, "sleep 600")
-        while (await client.get(f"/api/scripts/{job_id}")).json()["status"] != "running":
-            await asyncio.sleep(0.02)
+        await until_status(client, job_id, "running")
     async with open_jobs() as client:
         assert (await client.get(f"/api/scripts/{job_id}")).json()["status"] == "killed"
 

@@ -45,7 +45,7 @@ def split_command(command: str, settings: JobsSettings) -> tuple[str, ...]:
             argv = tuple(shlex.split(command))
         except ValueError as error:
             raise CommandRefusedError(f"the quotes do not match: {str(error).lower()}") from error
-    if not argv or not argv[0]:
+    if not argv:
         raise CommandRefusedError("the command is empty")
     _check_allowed(argv[0], settings)
     return argv

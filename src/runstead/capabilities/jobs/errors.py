@@ -11,6 +11,10 @@ class CommandRefusedError(UnprocessableError):
     code = "E_COMMAND"
 
 
+class NoSuchProgramError(NotFoundError):
+    """There is no such program, or no such folder to run it in."""
+
+
 class JobNotFoundError(NotFoundError):
     """There is no such job."""
 

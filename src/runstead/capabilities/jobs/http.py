@@ -16,18 +16,31 @@ from runstead.capabilities.jobs.command import COMMAND_CHARS_MAX
 from runstead.capabilities.jobs.errors import JobNotFoundError
 from runstead.capabilities.jobs.model import Status
 from runstead.capabilities.jobs.service import GRACE_SECONDS_DEFAULT, JobsService, NewJob
+from runstead.capabilities.jobs.settings import TIMEOUT_SECONDS_CEILING
 from runstead.capabilities.jobs.tee import Line, Missed
-from runstead.kernel.errors import BadRequestError
 from runstead.kernel.ids import is_uuid
 from runstead.kernel.limits import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX
 from runstead.platform.http import SseEvent, guard, sse
 
+#: A job id, which is what a cursor is.
+_UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 #: Lines of one page of a log that is not streamed.
 LOG_PAGE_LINES_MAX = 10_000
 #: A browser without further word reconnects after so long.
 _RETRY_MS = 1000
 
-_Name = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
+#: What the server itself reads, and what would take over the program's loader, is not a job's to set.
+_Name = Annotated[
+    str, Meta(pattern=r"^(?!RUNSTEAD_|LD_|MASTER_PASSWORD$)[A-Za-z_][A-Za-z0-9_]*(?!\n)$", max_length=128)
+]
+_Text = Annotated[str, Meta(pattern=r"^[^\x00]*$", max_length=32_768)]
+
+#: For readers of the API description, as far as one expression can say it: quotes match, and nothing outside them asks for a
+#: shell. What is refused is decided by ``split_command``, which names the column.
+_COMMAND_PATTERN = (
+    r"""^(?=[\s\S]*[^\s'"\\])"""
+    r"""(?:[^&|;`<>$\\'"\x00\r\n]|\$(?!\()|\\[^\x00]|'[^'\x00]*'|"(?:[^"\\\x00]|\\[^\x00])*")+$"""
+)
 
 
 class StartJob(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -39,13 +52,17 @@ class StartJob(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             min_length=1,
             max_length=COMMAND_CHARS_MAX,
             description="Split by shell rules, run without a shell.",
+            extra_json_schema={"pattern": _COMMAND_PATTERN},
         ),
     ]
-    timeout: Annotated[float, Meta(gt=0, description="Seconds; the default is 8 h.")] | None = None
+    timeout: (
+        Annotated[float, Meta(gt=0, le=TIMEOUT_SECONDS_CEILING, description="Seconds; the default is 8 h.")]
+        | None
+    ) = None
     name: Annotated[
         str, Meta(max_length=128, description="What people call it; default: the script's name.")
     ] = ""
-    env: Annotated[dict[_Name, Annotated[str, Meta(max_length=32_768)]], Meta(max_length=100)] = {}
+    env: Annotated[dict[_Name, _Text], Meta(max_length=100)] = {}
     working_dir: Annotated[str, Meta(max_length=4096, description="Relative to jobs.working_dir.")] | None = (
         None
     )
@@ -87,10 +104,8 @@ def routes(service: JobsService) -> Router:
     async def list_jobs(
         status: FromQuery[Status | None] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=PAGE_ROWS_MAX)] = PAGE_ROWS_DEFAULT,
-        cursor: FromQuery[str | None] = None,
+        cursor: Annotated[str | None, QueryParameter(pattern=_UUID)] = None,
     ) -> dict[str, Any]:
-        if cursor is not None and not is_uuid(cursor):
-            raise BadRequestError("cursor is not one that this server gave out", details={"field": "cursor"})
         jobs, next_cursor = await service.page(status=status, limit=limit, cursor=cursor)
         return {"jobs": [job.as_json() for job in jobs], "limit": limit, "next_cursor": next_cursor}
 

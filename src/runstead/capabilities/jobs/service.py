@@ -17,6 +17,7 @@ from runstead.capabilities.jobs.errors import (
     CommandRefusedError,
     JobNotFoundError,
     JobStateError,
+    NoSuchProgramError,
     QueueFullError,
 )
 from runstead.capabilities.jobs.model import TIMEOUT_SECONDS_DEFAULT, Job, Outcome, Status, outcome_of
@@ -30,7 +31,14 @@ from runstead.kernel.clock import Clock
 from runstead.kernel.errors import RunsteadError, UnavailableError
 from runstead.kernel.ids import new_id
 from runstead.kernel.limits import MIB
-from runstead.platform.execution.process import Launch, ProcessLimits, RunningProcess, SandboxMode, Supervisor
+from runstead.platform.execution.process import (
+    Launch,
+    ProcessLimits,
+    RunningProcess,
+    SandboxMode,
+    StartError,
+    Supervisor,
+)
 
 _log = structlog.get_logger("jobs")
 
@@ -154,9 +162,9 @@ class JobsService:
             raise UnavailableError("the server is stopping")
         argv = split_command(wanted.command, self._settings)
         folder = (self._base_dir / wanted.working_dir) if wanted.working_dir else self._base_dir
-        if not await asyncio.to_thread(folder.is_dir):
-            raise CommandRefusedError(
-                f"{wanted.working_dir!r} is not a folder", details={"field": "working_dir"}
+        if not await asyncio.to_thread(_is_folder, folder, self._hidden):
+            raise NoSuchProgramError(
+                f"{str(folder)[:200]!r} is not a folder for jobs", details={"field": "working_dir"}
             )
         timeout = wanted.timeout_seconds or float(
             min(TIMEOUT_SECONDS_DEFAULT, self._settings.timeout_max_seconds)
@@ -179,7 +187,10 @@ class JobsService:
             labels=dict(wanted.labels or {}),
             retries=wanted.retries,
         )
-        self._supervisor.check(self._launch(job))
+        try:
+            self._supervisor.check(self._launch(job))
+        except StartError as error:
+            raise NoSuchProgramError(error.message, details={"field": "command"}) from error
         if not await self._store.insert(job, queue_limit=self._settings.queue_limit):
             raise QueueFullError(
                 f"{self._settings.queue_limit} jobs are waiting already (jobs.queue_limit)",
@@ -399,6 +410,16 @@ class JobsService:
                     at=self._clock.now(),
                     context={"job_id": job.id, "attempt": job.attempt, "seq": line.seq},
                 )
+
+
+def _is_folder(path: Path, hidden: tuple[Path, ...]) -> bool:
+    """Whether jobs may run there: an existing folder, and none of those that they must not see."""
+    try:
+        real = path.resolve()
+        return real.is_dir() and not any(real.is_relative_to(one.resolve()) for one in hidden)
+    except (OSError, ValueError):
+        # Too long, or with a NUL: nothing that could be there.
+        return False
 
 
 def _name_of(argv: tuple[str, ...], *, shell: bool) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
 from runstead.platform.config import SectionSpec
+
+#: No job may ask for more, whatever the settings say.
+TIMEOUT_SECONDS_CEILING: Final = 30 * 86_400
 
 
 class JobsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -44,8 +47,8 @@ class JobsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         int, Meta(ge=1, le=100_000, description="Jobs that may wait; further ones are refused.")
     ] = 1000
     timeout_max_seconds: Annotated[
-        int, Meta(ge=1, le=30 * 86_400, description="The longest timeout that a job may ask for.")
-    ] = 7 * 86_400
+        int, Meta(ge=1, le=TIMEOUT_SECONDS_CEILING, description="The longest timeout that a job may ask for.")
+    ] = TIMEOUT_SECONDS_CEILING
     memory_mb: (
         Annotated[
             int, Meta(ge=16, le=1_048_576, description="Address space of each process of a job, in MiB.")
