@@ -193,9 +193,7 @@ async def test_pages_are_newest_first_and_complete(open_jobs: Open) -> None:
         seen: list[str] = []
         cursor = None
         while True:
-            params: dict[str, str | int] = {"limit": 2, "status": "completed"} | (
-                {"cursor": cursor} if cursor else {}
-            )
+            params = {"limit": "2", "status": "completed"} | ({"cursor": cursor} if cursor else {})
             page = (await client.get("/api/scripts", params=params)).json()
             seen += [job["id"] for job in page["jobs"]]
             cursor = page["next_cursor"]
