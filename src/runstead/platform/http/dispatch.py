@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from runstead.kernel.capability import ASGIApp, Dispatcher, Receive, Scope, Send
 
@@ -33,6 +34,7 @@ class Dispatch:
                 await app(scope, receive, send)
                 return
         if scope["type"] == "http":
+            scope["path"] = _with_slashes_kept(scope)
             if scope["method"] == "HEAD":
                 scope["method"] = "GET"
                 send = _without_body(send)
@@ -49,6 +51,16 @@ class Dispatch:
             await send(message)
 
         return send_options
+
+
+def _with_slashes_kept(scope: Scope) -> str:
+    """The path for the router, in which ``%2F`` stays: an encoded slash is part of a name (RFC 3986 section 2.2)."""
+    raw: bytes = scope.get("raw_path") or b""
+    path: str = scope["path"]
+    if b"%2f" not in raw.lower():
+        return path
+    segments = raw.partition(b"?")[0].decode("latin-1").split("/")
+    return "/".join(unquote(segment).replace("/", "%2F") for segment in segments)
 
 
 def _without_body(send: Send) -> Send:
