@@ -156,7 +156,7 @@ async def test_who_may(open_apps: Open, scenario: Scenario) -> None:
         ("-dash", "1", 400),
         ("a%2F%2Fb", "1", 400),
         ("x" * 129, "1", 400),
-        ("app", "", 422),
+        ("app", "", 404),
         ("app", "//" + "x" * (1024 * 1024), 413),
         ("app", "function init() { register('no-slash', 'f') }", 422),
         ("app", "function init() { register('/x', 'not a name') }", 422),

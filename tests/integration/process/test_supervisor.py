@@ -271,9 +271,9 @@ import asyncio, sys
 from pathlib import Path
 from runstead.platform.execution.process import Launch, Supervisor
 async def main():
-    launch = Launch(argv=("sh", "-c", "sleep 631 & sleep 631"), working_dir=Path(sys.argv[1]), env={"PATH": "/usr/bin:/bin"})
-    process = await Supervisor().start(launch, on_stdout=print, on_stderr=print)
-    print("ready", flush=True)
+    argv = ("sh", "-c", "sleep 631 & echo ready; sleep 631")
+    launch = Launch(argv=argv, working_dir=Path(sys.argv[1]), env={"PATH": "/usr/bin:/bin"})
+    process = await Supervisor().start(launch, on_stdout=lambda data: print(data, flush=True), on_stderr=print)
     await process.wait()
 asyncio.run(main())
 """
@@ -281,7 +281,7 @@ asyncio.run(main())
             sys.executable, "-c", code, str(tmp_path), stdout=asyncio.subprocess.PIPE
         )
         assert server.stdout is not None
-        assert await server.stdout.readline() == b"ready\n"
+        assert b"ready" in await server.stdout.readline()
         server.send_signal(signal.SIGKILL)
         await server.wait()
         for _ in range(500):

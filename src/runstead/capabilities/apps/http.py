@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from runstead.capabilities.apps.errors import AppNotFoundError
 from runstead.capabilities.apps.service import AppsService
-from runstead.kernel.errors import BadRequestError, UnprocessableError
+from runstead.kernel.errors import BadRequestError
 from runstead.kernel.limits import MIB
 from runstead.platform.http import actor_of, guard
 from runstead.platform.identity import require
@@ -64,6 +64,11 @@ def _changing(service: AppsService) -> list[Any]:
         if privileged is not None:
             require(actor, "apps.privilege", app_id)
         source = await _source_of(request)
+        if not source:
+            app = await service.get(unquote(app_id))
+            if privileged is not None:
+                app = await service.set_privileged(app.id, privileged)
+            return Response({**app.as_json(), "warning": "no source was sent, so there is no new version"})
         app, version, served = await service.put(
             unquote(app_id), source, author=str(actor), message=message, privileged=privileged
         )
@@ -99,13 +104,17 @@ def _changing(service: AppsService) -> list[Any]:
     @post(
         "/{app_id:str}/check",
         guards=[guard("apps.write")],
-        summary="Whether a source parses; nothing is kept",
+        summary="Whether a source (default: the newest version) parses; nothing is kept",
         opt={"body_max_bytes": _BODY_BYTES_MAX},
         operation_class=SourceOperation,
         status_code=200,
     )
     async def check_app(request: Request[Any, Any, Any], app_id: FromPath[str]) -> dict[str, Any]:
-        await service.check(await _source_of(request))
+        source = await _source_of(request)
+        if not source:
+            app = await service.get(unquote(app_id))
+            source = (await service.version(app.id, app.newest)).source
+        await service.check(source)
         return {"ok": True}
 
     return [put_app, delete_app, set_privileged, check_app]
@@ -148,10 +157,8 @@ def _reading(service: AppsService) -> list[Any]:
 
 
 async def _source_of(request: Request[Any, Any, Any]) -> str:
+    """The source that was sent; empty when none was, which means the one that is there."""
     try:
-        source = (await request.body()).decode()
+        return (await request.body()).decode()
     except UnicodeDecodeError as error:
         raise BadRequestError(f"the source is not UTF-8 (byte {error.start})") from error
-    if not source.strip():
-        raise UnprocessableError("the source is empty")
-    return source

@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from runstead.capabilities.jobs.http import routes
 from runstead.capabilities.jobs.model import Job, Status
+from runstead.capabilities.jobs.newjob import NewJob
 from runstead.capabilities.jobs.ports import LogSink, NoLogs
 from runstead.capabilities.jobs.recording import TOPIC
-from runstead.capabilities.jobs.service import JobsService, NewJob
+from runstead.capabilities.jobs.service import JobsService
 from runstead.capabilities.jobs.settings import SECTION, JobsSettings
 from runstead.capabilities.jobs.store import JobStore
 from runstead.kernel.capability import Capability, HealthCheck

@@ -15,7 +15,8 @@ from msgspec import Meta, Struct
 from runstead.capabilities.jobs.command import COMMAND_CHARS_MAX
 from runstead.capabilities.jobs.errors import JobNotFoundError
 from runstead.capabilities.jobs.model import Status
-from runstead.capabilities.jobs.service import GRACE_SECONDS_DEFAULT, JobsService, NewJob
+from runstead.capabilities.jobs.newjob import NewJob
+from runstead.capabilities.jobs.service import GRACE_SECONDS_DEFAULT, JobsService
 from runstead.capabilities.jobs.settings import TIMEOUT_SECONDS_CEILING
 from runstead.capabilities.jobs.tee import Line, Missed
 from runstead.kernel.ids import is_uuid

@@ -21,6 +21,7 @@ from runstead.capabilities.jobs.errors import (
     QueueFullError,
 )
 from runstead.capabilities.jobs.model import TIMEOUT_SECONDS_DEFAULT, Job, Outcome, Status, outcome_of
+from runstead.capabilities.jobs.newjob import NewJob, is_folder, name_of
 from runstead.capabilities.jobs.ports import LogSink
 from runstead.capabilities.jobs.processes import end_group, is_same, start_ticks
 from runstead.capabilities.jobs.recording import event_of
@@ -51,19 +52,6 @@ GRACE_SECONDS_DEFAULT: Final = 5.0
 #: Seconds before the first retry; doubled each time, up to the maximum.
 RETRY_SECONDS: Final = 1.0
 RETRY_SECONDS_MAX: Final = 300.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewJob:
-    """What somebody asks for."""
-
-    command: str
-    name: str = ""
-    timeout_seconds: float | None = None
-    env: Mapping[str, str] | None = None
-    working_dir: str | None = None
-    labels: Mapping[str, str] | None = None
-    retries: int = 0
 
 
 @dataclass(slots=True)
@@ -162,7 +150,7 @@ class JobsService:
             raise UnavailableError("the server is stopping")
         argv = split_command(wanted.command, self._settings)
         folder = (self._base_dir / wanted.working_dir) if wanted.working_dir else self._base_dir
-        if not await asyncio.to_thread(_is_folder, folder, self._hidden):
+        if not await asyncio.to_thread(is_folder, folder, self._hidden):
             raise NoSuchProgramError(
                 f"{str(folder)[:200]!r} is not a folder for jobs", details={"field": "working_dir"}
             )
@@ -178,7 +166,7 @@ class JobsService:
             id=new_id(),
             command=wanted.command,
             argv=argv,
-            name=wanted.name or _name_of(argv, shell=self._settings.allow_shell),
+            name=wanted.name or name_of(argv, shell=self._settings.allow_shell),
             status=Status.QUEUED,
             created_at=self._clock.now(),
             timeout_seconds=timeout,
@@ -410,25 +398,6 @@ class JobsService:
                     at=self._clock.now(),
                     context={"job_id": job.id, "attempt": job.attempt, "seq": line.seq},
                 )
-
-
-def _is_folder(path: Path, hidden: tuple[Path, ...]) -> bool:
-    """Whether jobs may run there: an existing folder, and none of those that they must not see."""
-    try:
-        real = path.resolve()
-        return real.is_dir() and not any(real.is_relative_to(one.resolve()) for one in hidden)
-    except (OSError, ValueError):
-        # Too long, or with a NUL: nothing that could be there.
-        return False
-
-
-def _name_of(argv: tuple[str, ...], *, shell: bool) -> str:
-    """What people would call it: the script rather than its interpreter."""
-    words = argv[2].split() if shell else argv
-    script = next(
-        (word for word in words[1:] if Path(word).suffix in (".py", ".sh", ".js", ".rb", ".pl")), words[0]
-    )
-    return Path(script).name[:128] or "job"
 
 
 def _shown(line: Line | None) -> str | None:

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from runstead.capabilities.logs import search
 from runstead.capabilities.logs.fingerprint import GROUP_VERSION
 from runstead.capabilities.logs.model import Cursor, Level, NewEvent, Query, StoredEvent
-from runstead.capabilities.logs.tables import STATE_ID, events, projects, receipts, state
+from runstead.capabilities.logs.tables import STATE_ID, events, metadata, projects, receipts, state
 from runstead.platform.storage.sql import Database
 
 _EVENT_FIELDS: Final = (
@@ -48,6 +48,9 @@ _SELECTED: Final = [
     events.c.created_at,
     *(events.c[name] for name in _columns),
 ]
+
+#: The tables are in a module of their own; whoever checks the migrations finds them here.
+__all__ = ["metadata"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
-metadata: Final = sa.MetaData()
+#: The full text index is each database's own, made by the migrations; these names are its.
+metadata: Final = sa.MetaData(info={"beside": ("logs_search", "logs_events_search", "search")})
 
 #: SQLite hands out the keys of an INTEGER primary key, and only of that.
 _Key: Final = sa.BigInteger().with_variant(sa.Integer, "sqlite")
@@ -27,6 +28,8 @@ projects: Final = sa.Table(
     sa.Column("updated_at", sa.BigInteger, nullable=False),
     # Its events are still being deleted. Slug and key are free for others already.
     sa.Column("deleted_at", sa.BigInteger),
+    sa.Index("logs_projects_slug", "slug", unique=True),
+    sa.Index("logs_projects_key_hash", "key_hash", unique=True),
     sqlite_autoincrement=True,
 )
 
@@ -51,6 +54,18 @@ events: Final = sa.Table(
     sa.Column("user_id", sa.Text, nullable=False),
     sa.Column("tags", sa.Text, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Index("logs_events_by_project", "project_id", "ts", "seq"),
+    sa.Index("logs_events_by_ts", "ts", "seq"),
+    sa.Index("logs_events_by_age", "project_id", "created_at"),
+    sa.Index("logs_events_by_fingerprint", "fingerprint", "ts"),
+    sa.Index("logs_events_by_issue", "issue", "ts"),
+    sa.Index(
+        "logs_events_by_request",
+        "request_id",
+        "ts",
+        sqlite_where=sa.text("request_id <> ''"),
+        postgresql_where=sa.text("request_id <> ''"),
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -62,6 +77,7 @@ receipts: Final = sa.Table(
     sa.Column("body_hash", sa.Text, nullable=False),
     sa.Column("answer", sa.Text, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Index("logs_receipts_by_age", "created_at"),
 )
 
 #: One row: what all processes know of maintenance, and how far SQLite's search index goes.

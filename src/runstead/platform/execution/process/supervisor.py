@@ -42,7 +42,8 @@ class Supervisor:
     """Starts programs, each in a session, a process group and, where possible, a sandbox of its own.
 
     Guarantee: what is started is ended: by itself, by a limit, by :meth:`RunningProcess.kill`, or, in the sandbox, by the
-    kernel when the server dies. No byte of its output is lost while it runs: a slow reader makes it wait.
+    kernel when the server dies (but for the few milliseconds before the program begins, in which bubblewrap has not yet bound
+    its life to ours). No byte of its output is lost while it runs: a slow reader makes it wait.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:

@@ -11,7 +11,7 @@ class ScriptError(RunsteadError):
     code = "E_SCRIPT"
     status = 500
 
-    def __init__(self, name: str, text: str, stack: str = "") -> None:
+    def __init__(self, name: str = "Error", text: str = "", stack: str = "") -> None:
         """What the script threw stays apart from the public message.
 
         :param name: the constructor's name, such as ``TypeError``.
