@@ -88,8 +88,7 @@ class ScriptPool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closing = True
-        for task in self._replacing:
-            task.cancel()
+        # Not cancelled: a worker that is being ended must be ended to the last pipe.
         await asyncio.gather(*self._replacing, return_exceptions=True)
         await asyncio.gather(*(worker.end() for worker in self._all))
 
