@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.integration.logs.conftest import World, event
+from tests.integration.logs.conftest import World, event, open_world
 
 from runstead.testing.scenario import AS_ADMINISTRATOR, AS_ANYONE, AS_OPERATOR, Scenario
 
@@ -198,7 +199,7 @@ async def test_any_text_can_be_searched_for(world: World) -> None:
     def collect(text: str) -> None:
         examples.append(text)
 
-    settings(max_examples=100, database=None)(given(text=texts)(collect))()
+    settings(max_examples=100, database=None)(given(texts)(collect))()
     for q in examples:
         answer = await world.admin("GET", "/api/log", params={"q": q})
         assert answer.status_code == 200, (q, answer.text)
@@ -210,27 +211,50 @@ async def test_every_event_is_on_one_page_once_whatever_is_inserted_meanwhile(wo
     first = [event(f"m{number:03}", ts=1_777_000_000_000 + number // 10) for number in range(120)]
     await world.stored(shop, *first)
     for order in ("asc", "desc"):
-        seen: list[str] = []
+        seen: list[dict[str, Any]] = []
         params: dict[str, Any] = {"project": "shop", "order": order, "limit": 7, "until": 1_777_000_000_012}
-        late = 0
         while True:
             page = (await world.admin("GET", "/api/log", params=params)).json()
-            seen += [one["message"] for one in page["logs"]]
+            seen += page["logs"]
             if page["next_cursor"] is None:
                 break
             params["cursor"] = page["next_cursor"]
-            late += 1
-            await world.stored(
-                shop, *(event(f"late {order} {late}", ts=1_777_000_000_000 + n) for n in range(12))
-            )
-        assert len(seen) == len(set(seen)) or all(text.startswith("late") for text in _twice(seen))
-        assert [text for text in seen if text.startswith("m")] == sorted(
+            # Before, at and behind the place of the cursor. Few enough that the pages come to an end.
+            await world.stored(shop, event("late", ts=1_777_000_000_000 + len(seen) % 12))
+        assert len({one["id"] for one in seen}) == len(seen)
+        places = [one["ts"] for one in seen]
+        assert places == sorted(places, reverse=order == "desc")
+        assert [one["message"] for one in seen if one["message"] != "late"] == sorted(
             (one["message"] for one in first), reverse=order == "desc"
         )
 
 
-def _twice(texts: list[str]) -> set[str]:
-    return {text for text in texts if texts.count(text) > 1}
+@given(
+    moments=st.lists(st.integers(0, 3), min_size=1, max_size=30),
+    limit=st.integers(1, 7),
+    order=st.sampled_from(["asc", "desc"]),
+)
+@settings(max_examples=25, deadline=None)
+def test_pages_together_are_the_whole_in_order(moments: list[int], limit: int, order: str) -> None:
+    async def read() -> tuple[list[str], list[str]]:
+        with tempfile.TemporaryDirectory() as folder:
+            async with open_world(f"sqlite:///{folder}/database.db") as world:
+                shop = await world.project()
+                await world.stored(shop, *(event(str(n), ts=at) for n, at in enumerate(moments)))
+                whole = await world.messages(order=order, limit=1000)
+                pages: list[str] = []
+                params: dict[str, Any] = {"order": order, "limit": limit}
+                while True:
+                    page = (await world.admin("GET", "/api/log", params=params)).json()
+                    assert len(page["logs"]) <= limit
+                    pages += [one["message"] for one in page["logs"]]
+                    if page["next_cursor"] is None:
+                        return whole, pages
+                    params["cursor"] = page["next_cursor"]
+
+    whole, pages = asyncio.run(read())
+    expected = sorted(range(len(moments)), key=lambda n: (moments[n], n), reverse=order == "desc")
+    assert pages == whole == [str(n) for n in expected]
 
 
 async def test_the_last_page_has_no_cursor(world: World) -> None:

@@ -27,6 +27,9 @@ RUN_SECONDS_MAX: Final = 25.0
 #: Seconds after which a run that was never ended counts as dead. Longer than any run can take.
 HOLD_SECONDS: Final = 120
 
+#: Seconds that closing waits for the step that is under way.
+CLOSE_SECONDS_MAX: Final = 5.0
+
 #: Rows deleted in one transaction: so few that a batch that comes meanwhile hardly waits.
 DELETE_ROWS: Final = 200
 
@@ -91,14 +94,17 @@ class Maintenance:
         self._clock = clock
         self._poked_at = -float(INTERVAL_SECONDS)
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
-        """Let a run that is under way end before the database is closed."""
+        """Let a run that is under way end with its next step, so that the next process need not wait for its hold."""
         try:
             yield
         finally:
+            self._closing = True
             if self._task is not None:
+                await asyncio.wait({self._task}, timeout=CLOSE_SECONDS_MAX)
                 self._task.cancel()
                 await asyncio.gather(self._task, return_exceptions=True)
 
@@ -114,7 +120,7 @@ class Maintenance:
         self._begin(not_since=None)
 
     def _begin(self, not_since: int | None) -> None:
-        if self._task is None or self._task.done():
+        if not self._closing and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._run_quietly(not_since), name="logs-maintenance")
 
     async def _run_quietly(self, not_since: int | None) -> None:
@@ -168,7 +174,7 @@ class Maintenance:
             release = self._state.release(
                 now=microseconds(self._clock.now()), error=error, report=report.to_json()
             )
-            # Also when the server stops: the next one need not wait until the hold ends by itself.
+            # Also when whoever asked for it went away.
             await asyncio.shield(release)
         return report
 
@@ -204,7 +210,7 @@ class Maintenance:
     async def _repeat(self, step: Callable[[], Awaitable[int]], until: float) -> tuple[int, bool]:
         """Do a step until it has done less than it might, or the time is over; how much, and whether all."""
         total = 0
-        while self._clock.monotonic() < until:
+        while self._clock.monotonic() < until and not self._closing:
             done = await step()
             total += done
             if done < DELETE_ROWS:
