@@ -51,7 +51,7 @@ def test_times_are_kept_to_the_microsecond(ts: Any, expected: int) -> None:
 
 @pytest.mark.parametrize(
     "ts",
-    [-1, 1_777_723_200_001, 1e300, "", "now", "2026-05-01", 
+    [-1, 1_777_723_200_001, 1e300, "", "now", "2026-05-01",
      "2026-05-01T12:00:00", "0001-01-01T00:00:00+14:00", True, [], "1777000000000"],
 )  # fmt: skip
 def test_what_is_no_time_is_a_problem_of_its_field(ts: Any) -> None:
