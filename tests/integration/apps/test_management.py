@@ -64,7 +64,7 @@ async def test_a_failing_init_leaves_the_version_before_in_service(open_apps: Op
         error = failed.json()["error"]
         assert error["code"] == "E_APP_INIT"
         assert "TypeError" in error["message"]
-        assert "app.js:2" in error["details"]["stack"]
+        assert "app.js:2" in error["details"]["stack"][0]
         assert (await host.client.get("/greet/Ada")).status_code == 200
         found = (await host.api("GET", "/app/versions")).json()["versions"]
         assert [(one["version"], one["status"]) for one in found] == [(2, "failed"), (1, "ready")]
@@ -86,7 +86,7 @@ async def test_a_route_belongs_to_one_app(open_apps: Open) -> None:
     async with open_apps() as host:
         await host.put("first", GREETING)
         refused = await host.put("second", GREETING.replace(":name", "{who}"))
-        assert refused.status_code == 422
+        assert refused.status_code == 409
         assert "first" in refused.json()["error"]["message"]
         assert "second" in refused.json()["error"]["message"]
         assert (await host.client.get("/greet/Ada")).json() == {"greeting": "hello Ada"}

@@ -54,7 +54,6 @@ def capability(
         pool=pool,
         logs=logs or NoLogs(),
         clock=clock or SystemClock(),
-        profile=profile,
     )
 
     async def probe() -> Mapping[str, Any]:
@@ -68,7 +67,7 @@ def capability(
     return Capability(
         name="apps",
         routes=(routes(service),),
-        dispatchers=(AppsDispatcher(service),),
+        dispatchers=(AppsDispatcher(service, is_development=profile == "dev"),),
         commands="runstead.capabilities.apps.cli:app",
         migrations=MIGRATIONS,
         services={"apps": service},

@@ -41,3 +41,5 @@ class AppTimeoutError(RequestTimeoutError):
 
 class RouteConflictError(ConflictError):
     """Another app serves this route already."""
+
+    code = "E_ROUTE_CONFLICT"

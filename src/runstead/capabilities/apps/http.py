@@ -1,9 +1,8 @@
-"""The routes below /api/apps. An id with slashes stands there as one escaped segment: ``team%2Fshop``."""
+"""The routes below /api/apps."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
-from urllib.parse import unquote
 
 from litestar import Request, Router, delete, get, post, put
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
@@ -13,14 +12,14 @@ from litestar.response import Response
 from msgspec import Struct
 
 from runstead.capabilities.apps.errors import AppNotFoundError
+from runstead.capabilities.apps.management_paths import SOURCE_BYTES_MAX, id_of
 from runstead.capabilities.apps.service import AppsService
 from runstead.kernel.errors import BadRequestError
-from runstead.kernel.limits import MIB
 from runstead.platform.http import actor_of, guard
 from runstead.platform.identity import require
 
-#: Sources may be so large on the wire; ``apps.script_max_bytes`` decides.
-_BODY_BYTES_MAX = 4 * MIB
+#: Of a number in a path: what the column holds.
+_VERSION_MAX = 2**31
 
 
 class Privilege(Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,7 +32,7 @@ class SourceOperation(Operation):
     """The body is a program, as it is."""
 
     def __post_init__(self) -> None:
-        schema = Schema(type=OpenAPIType.STRING, min_length=1)
+        schema = Schema(type=OpenAPIType.STRING)
         self.request_body = RequestBody(
             required=True, content={"text/javascript": OpenAPIMediaType(schema=schema)}
         )
@@ -45,12 +44,11 @@ def routes(service: AppsService) -> Router:
 
 
 def _changing(service: AppsService) -> list[Any]:
-
     @put(
         "/{app_id:str}",
         guards=[guard("apps.write")],
         summary="Put a new version into service",
-        opt={"body_max_bytes": _BODY_BYTES_MAX},
+        opt={"body_max_bytes": SOURCE_BYTES_MAX},
         operation_class=SourceOperation,
         status_code=200,
     )
@@ -65,23 +63,25 @@ def _changing(service: AppsService) -> list[Any]:
             require(actor, "apps.privilege", app_id)
         source = await _source_of(request)
         if not source:
-            app = await service.get(unquote(app_id))
+            app = await service.get(id_of(app_id))
             if privileged is not None:
                 app = await service.set_privileged(app.id, privileged)
             return Response({**app.as_json(), "warning": "no source was sent, so there is no new version"})
-        app, version, served = await service.put(
-            unquote(app_id), source, author=str(actor), message=message, privileged=privileged
+        done = await service.put(
+            id_of(app_id),
+            source,
+            author=str(actor),
+            message=message,
+            privileged=privileged,
         )
         body = {
-            **app.as_json(),
-            "version": version.as_json(),
-            "routes": [route.as_json() for route in served],
+            **done.app.as_json(),
+            "version": done.version.as_json(),
+            "routes": [route.as_json() for route in done.routes],
         }
-        if served and not app.privileged:
-            body["warning"] = (
-                "the app is restricted: its routes are served once an administrator marks it privileged"
-            )
-        return Response(body, status_code=201 if version.number == 1 else 200)
+        if done.routes and not done.app.privileged:
+            body["warning"] = "restricted: its routes are served once an administrator marks it privileged"
+        return Response(body, status_code=201 if done.version.number == 1 else 200)
 
     @delete(
         "/{app_id:str}",
@@ -90,7 +90,7 @@ def _changing(service: AppsService) -> list[Any]:
         status_code=204,
     )
     async def delete_app(app_id: FromPath[str]) -> None:
-        await service.delete(unquote(app_id))
+        await service.delete(id_of(app_id))
 
     @put(
         "/{app_id:str}/privileged",
@@ -99,22 +99,22 @@ def _changing(service: AppsService) -> list[Any]:
         status_code=200,
     )
     async def set_privileged(app_id: FromPath[str], data: JSONBody[Privilege]) -> dict[str, Any]:
-        return (await service.set_privileged(unquote(app_id), data.privileged)).as_json()
+        return (await service.set_privileged(id_of(app_id), data.privileged)).as_json()
 
     @post(
         "/{app_id:str}/check",
         guards=[guard("apps.write")],
-        summary="Whether a source (default: the newest version) parses; nothing is kept",
-        opt={"body_max_bytes": _BODY_BYTES_MAX},
+        summary="Whether a source parses; nothing is kept",
+        opt={"body_max_bytes": SOURCE_BYTES_MAX},
         operation_class=SourceOperation,
         status_code=200,
     )
     async def check_app(request: Request[Any, Any, Any], app_id: FromPath[str]) -> dict[str, Any]:
         source = await _source_of(request)
         if not source:
-            app = await service.get(unquote(app_id))
+            app = await service.get(id_of(app_id))
             source = (await service.version(app.id, app.newest)).source
-        await service.check(source)
+        await service.check(id_of(app_id), source)
         return {"ok": True}
 
     return [put_app, delete_app, set_privileged, check_app]
@@ -129,13 +129,13 @@ def _reading(service: AppsService) -> list[Any]:
         "/{app_id:str}", guards=[guard("apps.read")], summary="One app with the source of its newest version"
     )
     async def get_app(app_id: FromPath[str]) -> dict[str, Any]:
-        app = await service.get(unquote(app_id))
+        app = await service.get(id_of(app_id))
         version = await service.version(app.id, app.newest)
         return {**app.as_json(), "version": version.as_json(), "source": version.source}
 
     @get("/{app_id:str}/versions", guards=[guard("apps.read")], summary="Its versions, the newest first")
     async def list_versions(app_id: FromPath[str]) -> dict[str, Any]:
-        return {"versions": [version.as_json() for version in await service.versions(unquote(app_id))]}
+        return {"versions": [version.as_json() for version in await service.versions(id_of(app_id))]}
 
     @get(
         "/{app_id:str}/versions/{number:int}",
@@ -143,15 +143,21 @@ def _reading(service: AppsService) -> list[Any]:
         summary="One version with its source",
     )
     async def get_version(app_id: FromPath[str], number: FromPath[int]) -> dict[str, Any]:
-        if not 0 < number < 2**31:
+        if not 0 < number < _VERSION_MAX:
             raise AppNotFoundError
-        version = await service.version(unquote(app_id), number)
+        version = await service.version(id_of(app_id), number)
         return {**version.as_json(), "source": version.source}
 
-    @get("/{app_id:str}/routes", guards=[guard("apps.read")], summary="What it serves")
+    @get(
+        "/{app_id:str}/routes",
+        guards=[guard("apps.read")],
+        summary="What it registered, and whether that is served",
+    )
     async def get_routes(app_id: FromPath[str]) -> dict[str, Any]:
-        app = await service.get(unquote(app_id))
-        return {"routes": [route.as_json() for owner, route in service.routes() if owner == app.id]}
+        serving = await service.routes_of(id_of(app_id))
+        if serving is None:
+            return {"served": False, "routes": []}
+        return {"served": serving.privileged, "routes": [route.as_json() for route in serving.routes]}
 
     return [list_apps, get_app, list_versions, get_version, get_routes]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -11,16 +11,22 @@ from typing import Any, Final
 
 from runstead.kernel.clock import rfc3339
 
-ID_PATTERN: Final = r"^[a-z0-9][a-z0-9_/-]{0,127}$"
-_ID: Final = re.compile(ID_PATTERN)
-#: A handler is a global function of the app.
-HANDLER: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]{0,127}")
+_ID: Final = re.compile(r"[a-z0-9][a-z0-9_/-]{0,127}")
+#: What stands behind an id in the URLs of the API, so that no later part of an id may be it.
+SUBRESOURCES: Final = frozenset(
+    {
+        "assets", "check", "diff", "eval", "logs", "privileged", "rollback", "routes", "test", "versions",
+    }
+)  # fmt: skip
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")
 
 
 def is_app_id(text: str) -> bool:
-    """Lower-case letters, digits, dash, underscore, and slashes between parts."""
-    return _ID.fullmatch(text) is not None and "//" not in text and not text.endswith("/")
+    """Lower-case letters, digits, dash and underscore in parts with slashes between them."""
+    if _ID.fullmatch(text) is None:
+        return False
+    first, *others = text.split("/")
+    return bool(first) and all(others) and not SUBRESOURCES.intersection(others)
 
 
 class VersionStatus(StrEnum):
@@ -39,6 +45,7 @@ class Version:
     """One immutable version of an app."""
 
     number: int
+    #: Empty where only the facts were read.
     source: str
     digest: str
     author: str
@@ -52,7 +59,6 @@ class Version:
         return {
             "version": self.number,
             "sha256": self.digest,
-            "bytes": len(self.source.encode()),
             "author": self.author,
             "message": self.message,
             "created_at": rfc3339(self.created_at),
@@ -95,3 +101,13 @@ class Route:
 
     def as_json(self) -> dict[str, Any]:
         return {"method": self.method, "path": self.path, "handler": self.handler}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Put:
+    """What came of a new version."""
+
+    app: App
+    version: Version
+    #: What it registered; served if the app is privileged.
+    routes: Sequence[Route]

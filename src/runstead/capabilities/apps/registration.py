@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from runstead.capabilities.apps.model import HANDLER, METHODS, Route
+from runstead.capabilities.apps.model import METHODS, Route
 from runstead.capabilities.apps.routes import parse_path
 from runstead.kernel.errors import UnprocessableError
+from runstead.platform.execution.script import is_function_name
 from runstead.platform.http import is_reserved
 
 #: Routes of one app.
@@ -39,8 +40,11 @@ def _route(registration: Mapping[str, Any]) -> Route:
         raise UnprocessableError(str(error)) from error
     if is_reserved(path):
         raise UnprocessableError(f"{path} is reserved for the server itself")
-    if not HANDLER.fullmatch(handler):
-        raise UnprocessableError(f"{method} {path}: {handler!r} is no name of a function")
+    if not is_function_name(handler):
+        raise UnprocessableError(
+            f"{method} {path}: {handler[:64]!r} is no name of a function; each request runs the script anew, "
+            "so a handler is a global function, given by its name"
+        )
     openapi = registration.get("openapi")
     return Route(
         method=method, path=path, handler=handler, openapi=openapi if isinstance(openapi, dict) else None

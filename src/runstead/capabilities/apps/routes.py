@@ -6,13 +6,18 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
+from urllib.parse import unquote
 
 from runstead.capabilities.apps.errors import RouteConflictError
 
 T = TypeVar("T")
 
-#: Segments of a path; more is nobody's route.
+#: Characters of a pattern.
+PATH_CHARS_MAX: Final = 512
+#: Segments of a pattern.
 SEGMENTS_MAX: Final = 32
+#: Segments of a request's path; one with more is nobody's.
+SEGMENTS_OF_REQUEST_MAX: Final = 128
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
@@ -58,7 +63,9 @@ def parse_path(path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """
     if not path.startswith("/"):
         raise ValueError(f"the path {path!r} does not begin with a slash")
-    if re.search(r"[\s?#\\\x00-\x1f]", path):
+    if len(path) > PATH_CHARS_MAX:
+        raise ValueError(f"the path {path[:64]!r}… has more than {PATH_CHARS_MAX} characters")
+    if re.search(r"[\s?#%\\\x00-\x1f\x7f]", path):
         raise ValueError(f"the path {path!r} holds a character that no path has")
     texts = path[1:].split("/") if path != "/" else []
     if len(texts) > SEGMENTS_MAX:
@@ -66,6 +73,8 @@ def parse_path(path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     segments: list[str] = []
     names: list[str] = []
     for position, text in enumerate(texts):
+        if text in (".", "..") or (not text and position != len(texts) - 1):
+            raise ValueError(f"the path {path!r} has the segment {text!r}, which no request has")
         kind, name = _segment(text)
         if kind == "*" and position != len(texts) - 1:
             raise ValueError(f"the wildcard in {path!r} is not at the end")
@@ -123,47 +132,63 @@ class RouteTable(Generic[T]):
         ends[method] = entry
         self.entries.append((method, entry))
 
-    def match(self, method: str, path: str) -> Match[T] | OtherMethods | None:
-        """The best route; what else the path knows; or None. ``HEAD`` is served by ``GET``."""
-        segments = path[1:].split("/") if path != "/" else []
-        if len(segments) > SEGMENTS_MAX * 2:
+    def match(self, method: str, path: str, raw_path: bytes | None = None) -> Match[T] | OtherMethods | None:
+        """The best route; what else the path knows; or None. ``HEAD`` is served by ``GET`` too.
+
+        :param path: decoded.
+        :param raw_path: as it was sent, if that is known: only there a slash inside a segment (``%2F``) is told from others.
+        """
+        segments = _segments_of(path, raw_path)
+        if len(segments) > SEGMENTS_OF_REQUEST_MAX:
             return None
-        others: set[str] = set()
-        found = self._find(self._root, segments, 0, [], method, others)
-        if found is None and method == "HEAD":
-            found = self._find(self._root, segments, 0, [], "GET", others)
-        if found is not None:
+        walk: _Walk[T] = _Walk(segments, ("HEAD", "GET") if method == "HEAD" else (method,))
+        if (found := walk.find(self._root, 0, ())) is not None:
             entry, values = found
             return Match(entry, dict(zip(entry.names, values, strict=True)))
-        if not others:
+        if not walk.others:
             return None
-        if "GET" in others:
-            others.add("HEAD")
-        return OtherMethods(tuple(sorted(others)))
+        if "GET" in walk.others:
+            walk.others.add("HEAD")
+        return OtherMethods(tuple(sorted(walk.others)))
 
-    def _find(
-        self, node: _Node[T], segments: list[str], at: int, values: list[str], method: str, others: set[str]
-    ) -> tuple[Entry[T], list[str]] | None:
-        if at == len(segments):
-            others.update(node.ends)
-            if (entry := node.ends.get(method)) is not None:
+
+def _segments_of(path: str, raw_path: bytes | None) -> list[str]:
+    if raw_path is not None and b"%2f" in raw_path.lower():
+        encoded = raw_path.partition(b"?")[0].decode("latin-1")
+        return [unquote(segment) for segment in encoded[1:].split("/")]
+    return path[1:].split("/") if path != "/" else []
+
+
+class _Walk(Generic[T]):
+    """One look-up: exact segments first, then parameters, then the wildcard that is nearest."""
+
+    def __init__(self, segments: list[str], methods: tuple[str, ...]) -> None:
+        self._segments = segments
+        self._methods = methods
+        #: Methods of routes whose path fits.
+        self.others: set[str] = set()
+
+    def find(
+        self, node: _Node[T], at: int, values: tuple[str, ...]
+    ) -> tuple[Entry[T], tuple[str, ...]] | None:
+        if at == len(self._segments):
+            if (entry := self._of(node.ends)) is not None:
                 return entry, values
         else:
-            if (child := node.exact.get(segments[at])) is not None and (
-                found := self._find(child, segments, at + 1, values, method, others)
-            ):
+            segment = self._segments[at]
+            child = node.exact.get(segment)
+            if child is not None and (found := self.find(child, at + 1, values)):
                 return found
-            if (
-                node.parameter is not None
-                and segments[at]
-                and (
-                    found := self._find(
-                        node.parameter, segments, at + 1, [*values, segments[at]], method, others
-                    )
-                )
-            ):
+            child = node.parameter
+            if child is not None and segment and (found := self.find(child, at + 1, (*values, segment))):
                 return found
-        others.update(node.rest)
-        if (entry := node.rest.get(method)) is not None:
-            return entry, [*values, "/".join(segments[at:])]
+        if (entry := self._of(node.rest)) is not None:
+            return entry, (*values, "/".join(self._segments[at:]))
+        return None
+
+    def _of(self, ends: Mapping[str, Entry[T]]) -> Entry[T] | None:
+        for method in self._methods:
+            if (entry := ends.get(method)) is not None:
+                return entry
+        self.others.update(ends)
         return None

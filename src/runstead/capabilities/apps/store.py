@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -37,6 +37,15 @@ versions = sa.Table(
 )
 
 
+#: Everything but the source, which is large.
+_FACTS = [column for column in versions.c if column.name != "source"]
+
+
+def digest_of(source: str) -> str:
+    """SHA-256 of a source in UTF-8, in hexadecimal."""
+    return hashlib.sha256(source.encode()).hexdigest()
+
+
 class AppStore:
     """Reads and writes apps."""
 
@@ -44,44 +53,32 @@ class AppStore:
         self._db = db
 
     async def add_version(
-        self,
-        app_id: str,
-        *,
-        source: str,
-        digest: str,
-        author: str,
-        message: str,
-        at: datetime,
-        privileged: bool | None,
+        self, app_id: str, *, source: str, author: str, message: str, at: datetime
     ) -> tuple[App, Version]:
-        """Write a new version, and the app when it is the first.
-
-        :param privileged: None leaves it as it is (a new app: restricted).
-        """
+        """Write a new version, and the (restricted) app when it is the first."""
 
         def work(connection: sa.Connection) -> tuple[App, Version]:
             known = _app(connection, app_id)
             number = known.newest + 1 if known else 1
-            values: dict[str, Any] = {"newest": number}
-            if privileged is not None:
-                values["privileged"] = privileged
             if known is None:
-                values = {
-                    "privileged": False,
-                    "serving": None,
-                    **values,
-                    "owner": author,
-                    "created_at": rfc3339(at),
-                }
-                connection.execute(apps.insert().values(id=app_id, **values))
+                connection.execute(
+                    apps.insert().values(
+                        id=app_id,
+                        owner=author,
+                        privileged=False,
+                        created_at=rfc3339(at),
+                        serving=None,
+                        newest=number,
+                    )
+                )
             else:
-                connection.execute(apps.update().where(apps.c.id == app_id).values(**values))
+                connection.execute(apps.update().where(apps.c.id == app_id).values(newest=number))
             connection.execute(
                 versions.insert().values(
                     app_id=app_id,
                     number=number,
                     source=source,
-                    digest=digest,
+                    digest=digest_of(source),
                     author=author,
                     message=message,
                     created_at=rfc3339(at),
@@ -95,16 +92,22 @@ class AppStore:
 
         return await self._db.write(work)
 
-    async def settle(self, app_id: str, number: int, status: VersionStatus, error: str | None = None) -> None:
-        """Write what became of a version; a ready one serves from now on."""
+    async def ready(self, app_id: str, number: int, *, privileged: bool) -> None:
+        """The version serves from now on."""
 
         def work(connection: sa.Connection) -> None:
-            this = (versions.c.app_id == app_id) & (versions.c.number == number)
-            connection.execute(versions.update().where(this).values(status=status, error=error))
-            if status is VersionStatus.READY:
-                connection.execute(apps.update().where(apps.c.id == app_id).values(serving=number))
+            _settle(connection, app_id, number, VersionStatus.READY, None)
+            connection.execute(
+                apps.update().where(apps.c.id == app_id).values(serving=number, privileged=privileged)
+            )
 
         await self._db.write(work)
+
+    async def failed(self, app_id: str, number: int, error: str) -> None:
+        """The version does not serve, and why."""
+        await self._db.write(
+            lambda connection: _settle(connection, app_id, number, VersionStatus.FAILED, error)
+        )
 
     async def set_privileged(self, app_id: str, privileged: bool) -> bool:
         """False when there is no such app."""
@@ -128,8 +131,8 @@ class AppStore:
         return await self._db.write(work)
 
     async def all(self) -> list[App]:
-        """Every app, by id."""
-        query = apps.select().order_by(apps.c.id)
+        """Every app, the oldest first."""
+        query = apps.select().order_by(apps.c.created_at, apps.c.id)
         return await self._db.read(
             lambda connection: [_as_app(row) for row in connection.execute(query).mappings()]
         )
@@ -141,8 +144,8 @@ class AppStore:
         return await self._db.read(lambda connection: _version(connection, app_id, number))
 
     async def versions(self, app_id: str) -> list[Version]:
-        """Newest first."""
-        query = versions.select().where(versions.c.app_id == app_id).order_by(versions.c.number.desc())
+        """Newest first, without their sources."""
+        query = sa.select(*_FACTS).where(versions.c.app_id == app_id).order_by(versions.c.number.desc())
         return await self._db.read(
             lambda connection: [_as_version(row) for row in connection.execute(query).mappings()]
         )
@@ -159,12 +162,18 @@ def _version(connection: sa.Connection, app_id: str, number: int) -> Version | N
     return None if row is None else _as_version(row)
 
 
+def _settle(
+    connection: sa.Connection, app_id: str, number: int, status: VersionStatus, error: str | None
+) -> None:
+    this = (versions.c.app_id == app_id) & (versions.c.number == number)
+    connection.execute(versions.update().where(this).values(status=status, error=error))
+
+
 def _as_app(row: sa.RowMapping) -> App:
     return App(**{**row, "created_at": parse_rfc3339(row["created_at"])})
 
 
 def _as_version(row: sa.RowMapping) -> Version:
     facts = {name: value for name, value in row.items() if name != "app_id"}
-    return Version(
-        **{**facts, "created_at": parse_rfc3339(row["created_at"]), "status": VersionStatus(row["status"])}
-    )
+    read = {"created_at": parse_rfc3339(row["created_at"]), "status": VersionStatus(row["status"])}
+    return Version(**{"source": "", **facts, **read})

@@ -66,26 +66,9 @@ def search(
     cursor
         Where the last page ended.
     """
+    filters = {name: value for name, value in locals().items() if name not in ("level", "json")}
     with Client.from_environment() as client:
-        page = client.get(
-            _PATH,
-            q=q,
-            project=project,
-            level=",".join(level) or None,
-            min_level=min_level,
-            source=source,
-            env=env,
-            request_id=request_id,
-            user_id=user_id,
-            tags=tags,
-            fingerprint=fingerprint,
-            group=group,
-            since=since,
-            until=until,
-            order=order,
-            limit=limit,
-            cursor=cursor,
-        )
+        page = client.get(_PATH, level=",".join(level) or None, **filters)
     output = Output(json=json)
     if json:
         output.value(page)

@@ -64,10 +64,16 @@ def normalise(message: str) -> str:
     if '="' in text or "='" in text:
         text = _quoted.sub("=<str>", text)
     normal = " ".join(
-        word if word.isalpha() or not _suspicious(word) else _combined.sub(_placeholder, word)
-        for word in text.split()
+        word if word.isalpha() or not _suspicious(word) else _replaced(word) for word in text.split()
     )
     return normal if len(normal) <= _CHARS_MAX else _shortened(normal)
+
+
+def _replaced(word: str) -> str:
+    """The word with what varies replaced, until nothing is left: ``2026-01-3117`` is a date with a number behind it."""
+    while (again := _combined.sub(_placeholder, word)) != word:
+        word = again
+    return word
 
 
 def _shortened(normal: str) -> str:

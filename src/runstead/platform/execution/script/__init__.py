@@ -1,27 +1,44 @@
-"""JavaScript isolates in worker processes behind a narrow engine protocol."""
+"""Scripts in sealed worker processes: a pool of them, a fresh context for each invocation, behind a narrow engine protocol."""
 
 from __future__ import annotations
 
+from runstead.platform.execution.script.engine import ConsoleFunction, Engine, HostFunction, Isolate
 from runstead.platform.execution.script.errors import (
+    ScriptBusyError,
     ScriptCrashError,
     ScriptError,
+    ScriptMemoryError,
     ScriptSyntaxError,
+    ScriptThrewError,
     ScriptTimeoutError,
-    ScriptUnavailableError,
 )
-from runstead.platform.execution.script.model import Invocation, Outcome, Program, ScriptLimits
-from runstead.platform.execution.script.pool import HostCalls, ScriptPool
+from runstead.platform.execution.script.model import (
+    Invocation,
+    Outcome,
+    Program,
+    ScriptLimits,
+    is_function_name,
+)
+from runstead.platform.execution.script.pool import ScriptPool
+from runstead.platform.execution.script.worker_process import HostCalls
 
 __all__ = [
+    "ConsoleFunction",
+    "Engine",
     "HostCalls",
+    "HostFunction",
     "Invocation",
+    "Isolate",
     "Outcome",
     "Program",
+    "ScriptBusyError",
     "ScriptCrashError",
     "ScriptError",
     "ScriptLimits",
+    "ScriptMemoryError",
     "ScriptPool",
     "ScriptSyntaxError",
+    "ScriptThrewError",
     "ScriptTimeoutError",
-    "ScriptUnavailableError",
+    "is_function_name",
 ]

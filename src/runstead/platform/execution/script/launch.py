@@ -1,26 +1,24 @@
-"""Starting a worker: sealed by bubblewrap with nothing but the interpreter and the engine, or bare with kernel limits."""
+"""Starting a worker: sealed by bubblewrap with nothing but the interpreter and the engine, or bare behind the fuses alone."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from runstead.kernel.limits import MIB
-
-#: Address space of a worker: the heap limits of its scripts, the interpreter, and room; a fuse, not the fence.
-WORKER_ADDRESS_BYTES_MAX: Final = 1024 * MIB
-#: Files that a worker may hold open.
-WORKER_OPEN_FILES_MAX: Final = 32
+from runstead.platform.execution.script.seccomp import worker_filter
 
 _SEALED: Final = Path(__file__).parent / "sealed"
 _BOOT: Final = "import sys; sys.path[:0] = sys.argv[1:]; from sealed.worker import main; main()"
-#: Packages of the environment that the worker imports.
-_PACKAGES: Final = ("jsbox", "msgspec")
+#: Where shared libraries are.
+_LIBRARIES: Final = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
 
 
 def start_worker(*, sealed: bool) -> tuple[subprocess.Popen[bytes], socket.socket]:
@@ -29,95 +27,104 @@ def start_worker(*, sealed: bool) -> tuple[subprocess.Popen[bytes], socket.socke
     :raises OSError: the system refuses.
     """
     ours, theirs = socket.socketpair()
+    seccomp = _filter_descriptor() if sealed else None
     try:
         process = subprocess.Popen(
-            _sealed_command() if sealed else _bare_command(),
+            _sealed_command(seccomp) if sealed else _bare_command(),
             stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env={},
             cwd="/",
             start_new_session=True,
+            pass_fds=() if seccomp is None else (seccomp,),
         )
     except BaseException:
         ours.close()
         raise
     finally:
         theirs.close()
+        if seccomp is not None:
+            os.close(seccomp)
     ours.setblocking(False)
     return process, ours
 
 
+def _filter_descriptor() -> int | None:
+    """A pipe that bubblewrap reads the filter from; the filter is shorter than what a pipe holds."""
+    program = worker_filter()
+    if program is None:
+        return None
+    reading, writing = os.pipe()
+    os.write(writing, program)
+    os.close(writing)
+    return reading
+
+
 def _python(*paths: str) -> list[str]:
-    # -I: no environment, no user site; -S: no site-packages, so that only what is bound can be imported; -B: writes nothing.
-    return [sys.executable, "-I", "-S", "-B", "-c", _BOOT, *paths]
+    # The interpreter itself, not a virtual environment's link to it. -I: no environment, no user site; -S: no site-packages, so
+    # that only what is named can be imported; -B: writes nothing.
+    return [_interpreter(), "-I", "-S", "-B", "-c", _BOOT, *paths]
 
 
-def _limits() -> list[str]:
-    prlimit = shutil.which("prlimit")
-    if prlimit is None:
-        return []
-    return [
-        prlimit,
-        "--core=0",
-        f"--as={WORKER_ADDRESS_BYTES_MAX}",
-        f"--nofile={WORKER_OPEN_FILES_MAX}",
-        "--fsize=0",
-        "--",
-    ]
+def _interpreter() -> str:
+    return os.path.realpath(sys.executable)
 
 
-def _locations() -> dict[str, Path]:
-    found = {}
-    for name in _PACKAGES:
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.origin is None:
-            raise OSError(f"the package {name} is not installed")
-        found[name] = Path(spec.origin).parent
-    return found
+def _engine() -> Path:
+    spec = importlib.util.find_spec("jsbox")
+    if spec is None or spec.origin is None:
+        raise OSError("the package jsbox is not installed")
+    return Path(spec.origin).parent
 
 
 def _bare_command() -> list[str]:
-    roots = {str(path.parent) for path in _locations().values()}
-    return [*_limits(), *_python(str(_SEALED.parent), *sorted(roots))]
+    return _python(str(_SEALED.parent), str(_engine()))
 
 
-def _sealed_command() -> list[str]:
-    arguments = [
-        "bwrap",
-        "--unshare-all",
-        "--die-with-parent",
-        "--cap-drop",
-        "ALL",
-        "--hostname",
-        "worker",
-        "--dir",
-        "/tmp",  # noqa: S108 - of the sandbox, not of this machine
+def _sealed_command(seccomp: int | None) -> list[str]:
+    isolation = ["--unshare-all", "--die-with-parent", "--cap-drop", "ALL", "--hostname", "worker"]
+    return [
+        shutil.which("bwrap") or "bwrap",
+        *isolation,
+        *(() if seccomp is None else ("--seccomp", str(seccomp))),
+        *_system(),
+        *_runtime(),
+        *("--ro-bind", str(_engine()), "/app/jsbox", "--ro-bind", str(_SEALED), "/app/sealed"),
+        *("--remount-ro", "/", "--chdir", "/app", "--"),
+        *_python("/app", "/app/jsbox"),
     ]
-    arguments += ["--ro-bind", "/usr", "/usr"]
-    for name in ("bin", "lib", "lib64"):
-        path = Path("/") / name
+
+
+def _system() -> Iterator[str]:
+    """Shared libraries, read-only."""
+    for name in _LIBRARIES:
+        path = Path(name)
         if path.is_symlink():
-            arguments += ["--symlink", str(path.readlink()), str(path)]
-        elif path.exists():
-            arguments += ["--ro-bind", str(path), str(path)]
-    arguments += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache", "--dev", "/dev"]
-    for prefix in dict.fromkeys((sys.base_prefix, sys.prefix)):
-        if not Path(prefix).is_relative_to("/usr"):
-            arguments += _interpreter(Path(prefix))
-    for name, path in _locations().items():
-        arguments += ["--ro-bind", str(path), f"/app/{name}"]
-    arguments += ["--ro-bind", str(_SEALED), "/app/sealed", "--chdir", "/app", "--"]
-    return [*arguments, *_limits(), *_python("/app")]
+            yield from ("--symlink", str(path.readlink()), name)
+        elif path.is_dir():
+            yield from ("--ro-bind", name, name)
+    yield from ("--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache")
 
 
-def _interpreter(prefix: Path) -> list[str]:
-    """The interpreter and the standard library of an installation outside /usr, without its site-packages."""
-    arguments: list[str] = []
-    for name in ("bin", "lib"):
-        if (prefix / name).is_dir():
-            arguments += ["--ro-bind", str(prefix / name), str(prefix / name)]
-    if (prefix / "pyvenv.cfg").is_file():
-        arguments += ["--ro-bind", str(prefix / "pyvenv.cfg"), str(prefix / "pyvenv.cfg")]
-    packages = prefix / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
-    return [*arguments, "--tmpfs", str(packages)] if packages.is_dir() else arguments
+def _runtime() -> Iterator[str]:
+    """The interpreter and its standard library, without its site-packages."""
+    executable = _interpreter()
+    yield from ("--ro-bind", executable, executable)
+    for name in dict.fromkeys(
+        filter(None, (sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("LIBPL")))
+    ):
+        for library in sorted(Path(str(name)).glob("libpython*.so*")):
+            yield from ("--ro-bind", str(library), str(library))
+    for name in dict.fromkeys((sysconfig.get_path("stdlib"), _platform_library())):
+        if not any(Path(name).is_relative_to(library) for library in _LIBRARIES):
+            yield from ("--ro-bind", name, name)
+        for packages in ("site-packages", "dist-packages"):
+            if (Path(name) / packages).is_dir():
+                yield from ("--tmpfs", f"{name}/{packages}")
+
+
+def _platform_library() -> str:
+    # Of the interpreter itself: inside a virtual environment, sysconfig names a folder of that.
+    base = {"platbase": sys.base_exec_prefix, "installed_platbase": sys.base_exec_prefix}
+    return sysconfig.get_path("platstdlib", vars=base)

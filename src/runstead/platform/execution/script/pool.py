@@ -3,94 +3,140 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import deque
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
-import msgspec
 import structlog
 
+from runstead.kernel.errors import UnavailableError
 from runstead.platform.execution.process import SandboxMode, SandboxRequiredError, sandbox_status
 from runstead.platform.execution.script.errors import (
+    ScriptBusyError,
     ScriptCrashError,
     ScriptError,
+    ScriptMemoryError,
     ScriptSyntaxError,
+    ScriptThrewError,
     ScriptTimeoutError,
-    ScriptUnavailableError,
 )
 from runstead.platform.execution.script.model import Invocation, Outcome, Program
-from runstead.platform.execution.script.sealed import protocol
-from runstead.platform.execution.script.worker_process import WorkerProcess
+from runstead.platform.execution.script.protocol import Done
+from runstead.platform.execution.script.worker_process import HostCalls, WorkerProcess
 
-#: Invocations that wait for a worker; further ones are refused.
+#: Invocations that wait for a worker; further ones are refused at once.
 WAITING_MAX: Final = 1000
 #: Seconds that a worker may overrun the script's limit before it is killed: the engine cannot interrupt one long native step.
 OVERRUN_SECONDS: Final = 0.25
 #: Invocations after which a worker is replaced, so that what leaks in it cannot add up.
 SERVED_MAX: Final = 20_000
+#: Seconds that a new worker may take to answer its first message.
+START_SECONDS_MAX: Final = 10.0
 #: Seconds before a worker is started again that could not be; doubled up to the maximum.
 RESTART_SECONDS: Final = 0.1
 RESTART_SECONDS_MAX: Final = 5.0
 
-#: ``await host_calls(name, JSON of the arguments) -> JSON``: decides what the caller may do, then does it.
-HostCalls = Callable[[str, str], Awaitable[str]]
-
 _log = structlog.get_logger("script")
 
 
-async def _no_calls(name: str, arguments: str) -> str:
-    raise ScriptUnavailableError(f"{name} is not to be had here")
+async def _no_calls(name: str, _arguments: str) -> str:
+    raise UnavailableError(f"{name} is not to be had here")
 
 
 class ScriptPool:
     """Runs scripts in worker processes.
 
-    Guarantee: an invocation sees a context of its own; one that spins, eats its memory or ends its worker fails alone,
-    and its worker is replaced. Why processes: the boundary that is trusted is the kernel's, not the engine's.
+    Guarantee: an invocation sees a context of its own; one that spins, eats its memory or ends its worker fails alone, and its
+    worker is replaced while the others go on. Who waits is served in order. Why processes: the boundary that is trusted is the
+    kernel's, not the engine's.
     """
 
-    def __init__(self, *, workers: int, sandbox: SandboxMode = "auto") -> None:
+    def __init__(
+        self,
+        *,
+        workers: int,
+        sandbox: SandboxMode = "auto",
+        waiting_max: int = WAITING_MAX,
+        served_max: int = SERVED_MAX,
+    ) -> None:
+        """Prepare; no process is started yet.
+
+        :param sandbox: ``auto``: sealed where that is possible; ``required``: refuse to open where it is not; ``off``: bare.
+        """
         self._count = workers
         self._sandbox = sandbox
-        self._sealed = False
-        self._idle: asyncio.Queue[WorkerProcess] = asyncio.Queue()
+        self._waiting_max = waiting_max
+        self._served_max = served_max
+        self._idle: list[WorkerProcess] = []
         self._all: set[WorkerProcess] = set()
-        self._replacing: set[asyncio.Task[None]] = set()
-        self._waiting = 0
+        self._waiters: deque[asyncio.Future[WorkerProcess]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        #: Whether the workers run inside bubblewrap.
+        self.sealed = False
+        #: What a worker could get at although it should not, by its own test at the start. Empty is good.
+        self.holes: tuple[str, ...] = ()
+        #: Workers replaced since the start.
         self.replaced = 0
-
-    @property
-    def sealed(self) -> bool:
-        """Whether the workers run inside bubblewrap."""
-        return self._sealed
 
     def figures(self) -> dict[str, int]:
         """For the health page."""
         return {
             "workers": len(self._all),
-            "idle": self._idle.qsize(),
-            "waiting": self._waiting,
+            "idle": len(self._idle),
+            "waiting": len(self._waiters),
             "replaced": self.replaced,
         }
 
+    def pids(self) -> list[int]:
+        """The processes that the workers were started as."""
+        return [worker.pid for worker in self._all]
+
     async def __aenter__(self) -> Self:
-        """:raises SandboxRequiredError: a sandbox is required, and there is none."""
+        """:raises SandboxRequiredError: a sandbox is required, and there is none, or it has a hole."""
+        reason, mend = "execution.sandbox is off", ""
         if self._sandbox != "off":
             status = await asyncio.to_thread(sandbox_status)
-            self._sealed = status.available
-            if not status.available and self._sandbox == "required":
-                raise SandboxRequiredError(details={"reason": status.reason, "mend": status.mend})
-        await asyncio.gather(*(self._add() for _ in range(self._count)))
+            self.sealed, reason, mend = status.available, status.reason, status.mend
+        if self._sandbox == "required" and not self.sealed:
+            raise SandboxRequiredError(details={"reason": reason, "mend": mend})
+        try:
+            await asyncio.gather(*(self._add() for _ in range(self._count)))
+            await self._probe()
+        except BaseException:
+            await self._close()
+            raise
+        _log.info("script workers are ready", workers=self._count, sealed=self.sealed, holes=list(self.holes))
         return self
+
+    async def _probe(self) -> None:
+        worker = await self._take(START_SECONDS_MAX)
+        try:
+            async with asyncio.timeout(START_SECONDS_MAX):
+                self.holes = await worker.probe()
+        finally:
+            self._give_back(worker, healthy=worker.alive)
+        if self.holes and self._sandbox == "required":
+            raise SandboxRequiredError(
+                "The sandbox is required, but a script worker got out of it.",
+                details={"holes": list(self.holes)},
+            )
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
         self._closing = True
-        # Not cancelled: a worker that is being ended must be ended to the last pipe.
-        await asyncio.gather(*self._replacing, return_exceptions=True)
+        for waiter in self._waiters:
+            waiter.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(worker.end() for worker in self._all))
+        self._all.clear()
+        self._idle.clear()
 
     async def run(
         self,
@@ -102,52 +148,97 @@ class ScriptPool:
     ) -> Outcome:
         """Run it as soon as a worker is free.
 
+        :param host_calls: answers what the script asks the server for.
         :param wait_seconds: how long it may wait for a worker.
-        :raises ScriptError: the script threw.
-        :raises ScriptSyntaxError: it does not parse.
-        :raises ScriptTimeoutError: it took longer than ``invocation.limits`` allow.
-        :raises ScriptCrashError: its worker ended.
-        :raises ScriptUnavailableError: no worker became free in time.
+        :raises ScriptError: the script failed; its kinds say how, and have its console.
+        :raises ScriptBusyError: no worker became free in time, or too many wait already.
         """
         worker = await self._take(wait_seconds)
-        console: list[tuple[str, str]] = []
+        seconds = invocation.limits.script_seconds
         healthy = False
+        console: list[tuple[str, str]] = []
         try:
-            async with asyncio.timeout(invocation.limits.script_seconds + OVERRUN_SECONDS):
-                done = await worker.run(program, invocation, host_calls, console)
+            async with asyncio.timeout(seconds + OVERRUN_SECONDS):
+                try:
+                    done = await worker.run(program, invocation, host_calls)
+                except asyncio.CancelledError:
+                    console = [*worker.console_so_far()]
+                    raise
             healthy = True
         except TimeoutError:
-            raise ScriptTimeoutError(details={"limit_seconds": invocation.limits.script_seconds}) from None
+            late = ScriptTimeoutError(seconds)
+            late.console = console
+            raise late from None
         finally:
             self._give_back(worker, healthy=healthy)
-        return _outcome(done, console, invocation)
+        if not done.ok:
+            failure = _failure(done, program, invocation)
+            failure.console = done.console
+            raise failure
+        return Outcome(value=done.value, console=done.console, script_ms=done.script_ms)
 
     async def _take(self, wait_seconds: float) -> WorkerProcess:
-        if self._idle.empty() and self._waiting >= WAITING_MAX:
-            raise ScriptUnavailableError(headers={"Retry-After": "1"})
-        self._waiting += 1
+        until = asyncio.get_running_loop().time() + wait_seconds
+        while True:
+            worker = self._idle.pop() if self._idle else await self._wait(until, wait_seconds)
+            if worker.alive:
+                return worker
+            self._give_back(worker, healthy=False)
+
+    async def _wait(self, until: float, wait_seconds: float) -> WorkerProcess:
+        if len(self._waiters) >= self._waiting_max or self._closing:
+            raise ScriptBusyError
+        waiter: asyncio.Future[WorkerProcess] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
         try:
-            async with asyncio.timeout(wait_seconds):
-                return await self._idle.get()
-        except TimeoutError:
-            raise ScriptUnavailableError(headers={"Retry-After": "1"}) from None
-        finally:
-            self._waiting -= 1
+            async with asyncio.timeout_at(until):
+                return await waiter
+        except BaseException as error:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+            elif waiter.done() and not waiter.cancelled():
+                # A worker was handed to us in the very moment in which we gave up.
+                self._offer(waiter.result())
+            if isinstance(error, TimeoutError):
+                raise ScriptBusyError(details={"waited_seconds": wait_seconds}) from None
+            raise
+
+    def _offer(self, worker: WorkerProcess) -> None:
+        """A worker is free: who waits longest gets it."""
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(worker)
+                return
+        self._idle.append(worker)
 
     def _give_back(self, worker: WorkerProcess, *, healthy: bool) -> None:
-        if healthy and worker.served < SERVED_MAX and worker.is_alive:
-            self._idle.put_nowait(worker)
-        elif not self._closing:
-            self.replaced += 1
-            task = asyncio.create_task(self._replace(worker))
-            self._replacing.add(task)
-            task.add_done_callback(self._replacing.discard)
+        if self._closing:
+            return
+        if healthy and worker.alive and worker.served < self._served_max:
+            self._offer(worker)
+        elif worker in self._all:
+            self._replace(worker)
 
-    async def _replace(self, worker: WorkerProcess) -> None:
+    def _lost(self, worker: WorkerProcess) -> None:
+        """It ended by itself; when it was busy, whoever uses it gives it back."""
+        if worker in self._idle and not self._closing:
+            self._idle.remove(worker)
+            self._replace(worker)
+
+    def _replace(self, worker: WorkerProcess) -> None:
         self._all.discard(worker)
-        errors = await worker.end()
-        if errors:
-            _log.warning("a script worker was replaced", pid=worker.pid, stderr=errors)
+        self.replaced += 1
+        for work in (self._end(worker), self._restart()):
+            task = asyncio.get_running_loop().create_task(work)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _end(self, worker: WorkerProcess) -> None:
+        complaint = await worker.end()
+        _log.info("script worker replaced", pid=worker.pid, served=worker.served, stderr=complaint)
+
+    async def _restart(self) -> None:
         pause = RESTART_SECONDS
         while not self._closing:
             try:
@@ -160,35 +251,34 @@ class ScriptPool:
                 return
 
     async def _add(self) -> None:
-        worker = WorkerProcess(sealed=self._sealed)
+        worker = WorkerProcess(sealed=self.sealed, on_lost=self._lost)
         await worker.start()
         self._all.add(worker)
-        self._idle.put_nowait(worker)
+        self._offer(worker)
 
 
-def _outcome(done: protocol.Done, console: list[tuple[str, str]], invocation: Invocation) -> Outcome:
-    if not done.ok:
-        raise _error(done, console, invocation)
-    try:
-        value: Any = msgspec.json.decode(done.value)
-    except msgspec.DecodeError as error:
-        raise ScriptCrashError from error
-    registrations = (
-        value.get("registrations", ()) if invocation.kind == "init" and isinstance(value, dict) else ()
-    )
-    return Outcome(value=value, console=console, registrations=registrations, script_ms=done.script_ms)
-
-
-def _error(done: protocol.Done, console: list[tuple[str, str]], invocation: Invocation) -> Exception:
-    error: ScriptError | ScriptSyntaxError | ScriptTimeoutError
+def _failure(done: Done, program: Program, invocation: Invocation) -> ScriptError:
     if done.failure == "timeout":
-        error = ScriptTimeoutError(details={"limit_seconds": invocation.limits.script_seconds})
-    elif done.failure == "syntax":
-        error = ScriptSyntaxError(
-            f"{done.error_text} {done.error_stack.strip()}".strip(),
-            details={"place": done.error_stack.strip()},
+        return ScriptTimeoutError(invocation.limits.script_seconds)
+    if done.failure == "memory":
+        return ScriptMemoryError(invocation.limits.heap_bytes)
+    if done.failure == "syntax":
+        line, _, column = done.error_frames.partition("\n")[0].partition(":")
+        known = line.isdecimal() and column.isdecimal()
+        return ScriptSyntaxError(
+            done.error_text,
+            file=program.file,
+            line=int(line) if known else None,
+            column=int(column) if known else None,
         )
-    else:
-        error = ScriptError(done.error_name, done.error_text, done.error_stack)
-    error.console = console  # type: ignore[union-attr]
-    return error
+    if done.failure == "error":
+        return ScriptThrewError(done.error_name, done.error_text, _frames(done, program))
+    return ScriptCrashError()
+
+
+def _frames(done: Done, program: Program) -> list[str]:
+    """``function (line:column)``, or the place alone, with the file."""
+    return [
+        frame.replace("(", f"({program.file}:", 1) if "(" in frame else f"{program.file}:{frame}"
+        for frame in done.error_frames.splitlines()
+    ]

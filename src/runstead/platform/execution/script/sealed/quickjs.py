@@ -1,121 +1,151 @@
-"""QuickJS-ng through the ``jsbox`` wheel."""
+"""QuickJS-ng through the extension module of the ``jsbox`` wheel."""
 
 from __future__ import annotations
 
 import gc
-import importlib.machinery
-import importlib.util
 import os
-from collections.abc import Callable
-from typing import Any
 
-#: Characters of one console line; the rest is cut.
-CONSOLE_CHARS_MAX = 8192
+# The wheel's extension alone, whose folder is on the path: its package imports asyncio for an asynchronous half that we do not
+# use, 4 MB a worker.
+import _jsbox as jsbox  # type: ignore[import-not-found]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Host = Callable[[str, str], str]
+    Console = Callable[[str, str], None]
+
+_HERE = os.path.dirname(__file__)  # noqa: PTH120 - pathlib alone is 1 MB of a worker
+#: Runs in each context before the script.
+_CORE = "core"
+#: Compiled when a script first uses a name of theirs: reading all of them costs twice what a context costs.
+_PIECES = (
+    "answer", "body", "console", "crypto", "form", "headers", "read", "register", "request", "text", "url", "web",
+)  # fmt: skip
+
+#: Frames of the script itself; the engine calls every script so.
+_SCRIPT_FILE = "eval_script"
+STACK_FRAMES_MAX = 32
 
 
-def _load_engine() -> Any:
-    """The wheel's extension alone: its package imports asyncio for an asynchronous half that we do not use, 4 MB a worker."""
-    package = importlib.util.find_spec("jsbox")
-    if package is None or not package.submodule_search_locations:
-        raise ImportError("the package jsbox is not installed")
-    finder = importlib.machinery.FileFinder(
-        package.submodule_search_locations[0],
-        (importlib.machinery.ExtensionFileLoader, importlib.machinery.EXTENSION_SUFFIXES),
-    )
-    spec = finder.find_spec("_jsbox")
-    if spec is None or spec.loader is None:
-        raise ImportError("the package jsbox has no extension for this Python")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def _read(name: str) -> str:
+    with open(f"{_HERE}/prelude/{name}.js", encoding="utf-8") as file:  # noqa: PTH123
+        return file.read()
 
 
-jsbox = _load_engine()
-
-# Not by pathlib, which alone is 1 MB of a worker.
-with open(os.path.join(os.path.dirname(__file__), "prelude.js"), encoding="utf-8") as _file:  # noqa: PTH118, PTH120, PTH123
-    _PRELUDE = _file.read()
+_SOURCES = {name: _read(name) for name in (_CORE, *_PIECES)}
 
 
 class EngineError(Exception):
     """What the script threw, or the limit that it passed."""
 
-    def __init__(self, failure: str, name: str, text: str, stack: str = "") -> None:
+    def __init__(self, failure: str, name: str, text: str, frames: str = "") -> None:
         super().__init__(f"{name}: {text}")
+        #: ``syntax``, ``timeout``, ``memory`` or ``error``.
         self.failure = failure
         self.name = name
         self.text = text
-        self.stack = stack
-
-
-def _translate(error: BaseException) -> EngineError:
-    if isinstance(error, jsbox.JsTimeoutError):
-        return EngineError("timeout", "TimeoutError", "the script took longer than it may")
-    if isinstance(error, jsbox.JavaScriptError):
-        name, text, stack = str(error.name or "Error"), str(error.message), str(error.stack or "")
-        if (name == "InternalError" and "out of memory" in text) or text == "out of memory":
-            return EngineError("memory", name, "the script used more memory than it may")
-        return EngineError("syntax" if name == "SyntaxError" else "error", name, text, stack)
-    return EngineError("error", type(error).__name__, str(error))
+        #: Lines of ``at function (line:column)`` in the script.
+        self.frames = frames
 
 
 class QuickJsIsolate:
     """A fresh runtime: its own heap, its own globals."""
 
-    def __init__(
-        self,
-        *,
-        heap_bytes: int,
-        stack_bytes: int,
-        host: Callable[[str, str], str],
-        console: Callable[[str, str], None],
-    ) -> None:
-        self._runtime = jsbox.Runtime(memory_limit=heap_bytes, max_stack_size=stack_bytes)
-        self._runtime.bind_function("__host", host)
-        self._runtime.bind_function(
-            "__console", lambda level, text: console(str(level), str(text)[:CONSOLE_CHARS_MAX])
-        )
-        self._runtime.eval(_PRELUDE)
+    def __init__(self, *, heap_bytes: int, stack_bytes: int) -> None:
+        self.limits = (heap_bytes, stack_bytes)
+        self._host: Host = _nobody
+        self._console: Console = _nowhere
+        self._runtime = runtime = jsbox.Runtime(memory_limit=heap_bytes, max_stack_size=stack_bytes)
+        runtime.bind_function("__host", lambda name, arguments: self._host(str(name), str(arguments)))
+        runtime.bind_function("__console", lambda level, text: self._console(str(level), str(text)))
+        runtime.bind_function("__piece", lambda name: _SOURCES[name])
+        runtime.bind_function("__random", lambda count: os.urandom(min(int(count), 65_536)))
+        # A module, so that its frames have a name of their own in stack traces.
+        runtime.add_static_module("runstead", _SOURCES[_CORE])
+        runtime.eval_module("runstead")
 
-    def run(self, source: str, seconds: float) -> None:
-        try:
-            self._runtime.eval(f"{source}\n;undefined", timeout=seconds)
-        except Exception as error:  # noqa: BLE001 - the wheel re-raises whatever came out of the script
-            raise _translate(error) from None
+    def connect(self, *, host: Host, console: Console) -> None:
+        """Say where its calls and its console go."""
+        self._host, self._console = host, console
 
-    def call(self, function: str, argument: str, seconds: float) -> str:
-        # A function that was declared by const is no property of the global object, hence typeof.
-        reference = f"typeof {function} === 'function' ? {function} : undefined"
+    def load(self, source: str, seconds: float) -> None:
+        # The line break ends a comment in the last line; undefined, since what a script's last line is worth may be anything.
+        self._eval(f"{source}\n;undefined", seconds)
+
+    def call(self, function: str, argument: Any, seconds: float) -> Any:
+        self._runtime.bind_object("__argument", argument)
+        # A function that was declared by const is no property of the global object, hence typeof. The name is an identifier:
+        # the server has seen to that.
+        known = f"typeof {function} === 'undefined' ? undefined : {function}"
+        return self._eval(f"__runstead({function!r}, {known})", seconds)
+
+    def _eval(self, code: str, seconds: float) -> Any:
         try:
-            result = self._runtime.eval(
-                f"__runstead.call({function!r}, {reference}, {argument})", timeout=seconds
-            )
-        except Exception as error:  # noqa: BLE001 - see run
+            return self._runtime.eval(code, timeout=seconds)
+        except (jsbox.JavaScriptError, jsbox.JsTimeoutError) as error:
             raise _translate(error) from None
-        return str(result)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            # What the script returned, or handed to us, is nothing that can leave it.
+            raise EngineError("error", "TypeError", str(error)) from None
 
     def dispose(self) -> None:
         del self._runtime
 
 
+def _nobody(_name: str, _arguments: str) -> str:
+    raise RuntimeError("nobody is there")
+
+
+def _nowhere(_level: str, _text: str) -> None:
+    return None
+
+
 class QuickJs:
-    """Makes isolates."""
+    """Makes isolates, one of them in advance: a request does not wait for what is the same for each of them."""
+
+    def __init__(self) -> None:
+        self._spare: QuickJsIsolate | None = None
 
     def check(self, source: str) -> None:
         try:
             jsbox.Runtime().check_syntax(source)
         except jsbox.JavaScriptError as error:
-            raise _translate(error) from None
+            raise EngineError(
+                "syntax", str(error.name), str(error.message), _frames(error, "check")
+            ) from None
 
-    def create(
-        self,
-        *,
-        heap_bytes: int,
-        stack_bytes: int,
-        host: Callable[[str, str], str],
-        console: Callable[[str, str], None],
-    ) -> QuickJsIsolate:
-        return QuickJsIsolate(heap_bytes=heap_bytes, stack_bytes=stack_bytes, host=host, console=console)
+    def create(self, *, heap_bytes: int, stack_bytes: int, host: Host, console: Console) -> QuickJsIsolate:
+        isolate, self._spare = self._spare, None
+        if isolate is None or isolate.limits != (heap_bytes, stack_bytes):
+            isolate = QuickJsIsolate(heap_bytes=heap_bytes, stack_bytes=stack_bytes)
+        isolate.connect(host=host, console=console)
+        return isolate
+
+    def prepare(self, *, heap_bytes: int, stack_bytes: int) -> None:
+        self._spare = QuickJsIsolate(heap_bytes=heap_bytes, stack_bytes=stack_bytes)
+
+
+def _translate(error: Any) -> EngineError:
+    if isinstance(error, jsbox.JsTimeoutError):
+        return EngineError("timeout", "TimeoutError", "the script took longer than it may")
+    name, text = str(error.name or "Error"), str(error.message)
+    # An engine without memory for an error throws null.
+    if text == "out of memory" or (error.name is None and text == "null"):
+        return EngineError("memory", "InternalError", "out of memory")
+    return EngineError("error", name, text, _frames(error, _SCRIPT_FILE))
+
+
+def _frames(error: Any, file: str) -> str:
+    """The lines of a stack that lie in the script: not the prelude's, nor our own call."""
+    frames = []
+    for line in str(error.stack or "").splitlines():
+        frame = line.strip().removeprefix("at ")
+        if f"{file}:" in frame and not frame.startswith("<eval> (eval_script:1:1)"):
+            frames.append(frame.replace(f"{file}:", "", 1))
+    return "\n".join(frames[:STACK_FRAMES_MAX])
 
 
 def freeze_heap() -> None:
