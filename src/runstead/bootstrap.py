@@ -176,7 +176,7 @@ async def opened(settings: Settings) -> AsyncIterator[Server]:
             environ=settings.environment,
         )
 
-        capabilities: Sequence[Capability] = (log_store, record_store, app_host, endpoint_host, job_host)
+        capabilities: Sequence[Capability] = (log_store, record_store, endpoint_host, app_host, job_host)
         app = build_app(
             capabilities=capabilities,
             settings=settings.server,

@@ -64,7 +64,7 @@ async def test_a_failing_init_leaves_the_version_before_in_service(open_apps: Op
         error = failed.json()["error"]
         assert error["code"] == "E_APP_INIT"
         assert "TypeError" in error["message"]
-        assert "app.js:2" in error["details"]["stack"][0]
+        assert error["details"]["stack"] == ["init (app.js:2:3)"]
         assert (await host.client.get("/greet/Ada")).status_code == 200
         found = (await host.api("GET", "/app/versions")).json()["versions"]
         assert [(one["version"], one["status"]) for one in found] == [(2, "failed"), (1, "ready")]
@@ -86,7 +86,7 @@ async def test_a_route_belongs_to_one_app(open_apps: Open) -> None:
     async with open_apps() as host:
         await host.put("first", GREETING)
         refused = await host.put("second", GREETING.replace(":name", "{who}"))
-        assert refused.status_code == 409
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "E_ROUTE_CONFLICT")
         assert "first" in refused.json()["error"]["message"]
         assert "second" in refused.json()["error"]["message"]
         assert (await host.client.get("/greet/Ada")).json() == {"greeting": "hello Ada"}
@@ -113,7 +113,7 @@ async def test_the_shipped_hello_and_a_changed_folder_are_served(open_apps: Open
     own = tmp_path / "apps" / "own"
     own.mkdir(parents=True)
     (own / "app.js").write_text(GREETING)
-    folders = [str(shipped), str(own.parent), str(tmp_path / "missing")]
+    folders = (shipped, own.parent, tmp_path / "missing")
     async with open_apps(folders=folders) as host:
         assert (await host.client.get("/hello/Ada")).json() == {"hello": "Ada"}
         page = await host.client.get("/hello/<b>", headers={"Accept": "text/html"})

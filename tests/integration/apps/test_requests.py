@@ -203,9 +203,8 @@ async def test_a_worker_that_dies_takes_only_its_own_request(open_apps: Open) ->
         spinning = asyncio.create_task(host.client.get("/spin"))
         while host.pool.figures()["idle"] == 2:  # noqa: ASYNC110 - the pool has no event for it
             await asyncio.sleep(0.01)
-        busy = host.pool._all - set(host.pool._idle)
-        for worker in busy:
-            os.killpg(worker.pid, signal.SIGKILL)
+        for pid in host.pool.busy_pids():
+            os.killpg(pid, signal.SIGKILL)
         answer = await spinning
         assert (answer.status_code, answer.json()["error"]["code"]) == (502, "E_SCRIPT_CRASH")
         answers = await asyncio.gather(*(host.client.get("/fine") for _ in range(20)))
@@ -245,7 +244,7 @@ async def test_no_way_out(open_apps: Open, attempt: str) -> None:
 
 
 TRICKS: dict[str, str] = {
-    "polluted prototypes": "Object.prototype.toJSON = () => 'x'; Array.prototype.map = null; return { body: 'a' }",
+    "polluted prototypes": "Object.prototype.status = 599; Object.prototype.toJSON = () => 'x'; Array.prototype.map = null; return { body: 'a' }",
     "patched JSON": "JSON.stringify = () => 'not json'; JSON.parse = null; return { body: 'a' }",
     "a getter that throws": "return { get body() { throw new Error('no') } }",
     "a proxy": "return new Proxy({}, { get() { throw new Error('no') }, has() { return true } })",
@@ -253,7 +252,7 @@ TRICKS: dict[str, str] = {
     "a promise for ever": "return new Promise(() => {})",
     "a circle": "const a = {}; a.a = a; return a",
     "a symbol": "return Symbol('x')",
-    "calling the bridge": "return __runstead.call('f', () => 'a', { request: { headers: {} } })",
+    "calling the bridge": "return __runstead('f', () => 'a')",
     "much console": "for (let n = 0; n < 100000; n++) console.log('x'.repeat(100000))",
     "a huge body": "return { body: 'x'.repeat(12 * 1024 * 1024) }",
     "many headers": "const headers = {}; for (let n = 0; n < 100000; n++) headers['x-' + n] = 'y'.repeat(50); return { body: '', headers }",
@@ -268,6 +267,6 @@ async def test_tricks_hurt_nobody_else(open_apps: Open, trick: str) -> None:
             f"function f() {{ {trick} }} function fine() {{ return 'fine' }}", "GET /f f", "GET /fine fine"
         )
         answer = await host.client.get("/f")
-        assert answer.status_code in (200, 500, 502, 504), answer.text[:500]
+        assert answer.status_code in (200, 500, 502, 504, 599), answer.text[:500]
         assert len(host.sink.emitted) <= 2000
         assert (await host.client.get("/fine")).text == "fine"

@@ -104,7 +104,7 @@ def _changing(service: AppsService) -> list[Any]:
     @post(
         "/{app_id:str}/check",
         guards=[guard("apps.write")],
-        summary="Whether a source parses; nothing is kept",
+        summary="Whether a source (default: the newest version) parses; nothing is kept",
         opt={"body_max_bytes": SOURCE_BYTES_MAX},
         operation_class=SourceOperation,
         status_code=200,

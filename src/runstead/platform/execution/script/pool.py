@@ -88,9 +88,9 @@ class ScriptPool:
             "replaced": self.replaced,
         }
 
-    def pids(self) -> list[int]:
-        """The processes that the workers were started as."""
-        return [worker.pid for worker in self._all]
+    def busy_pids(self) -> list[int]:
+        """The processes that run something now."""
+        return [worker.pid for worker in self._all if worker not in self._idle]
 
     async def __aenter__(self) -> Self:
         """:raises SandboxRequiredError: a sandbox is required, and there is none, or it has a hole."""
@@ -131,8 +131,7 @@ class ScriptPool:
         self._closing = True
         for waiter in self._waiters:
             waiter.cancel()
-        for task in self._tasks:
-            task.cancel()
+        # Not cancelled: a worker that is being ended must be ended to the last pipe.
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(worker.end() for worker in self._all))
         self._all.clear()

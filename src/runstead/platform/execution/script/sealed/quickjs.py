@@ -73,20 +73,20 @@ class QuickJsIsolate:
 
     def load(self, source: str, seconds: float) -> None:
         # The line break ends a comment in the last line; undefined, since what a script's last line is worth may be anything.
-        self._eval(f"{source}\n;undefined", seconds)
+        self._eval(f"{source}\n;undefined", seconds, own_frames=())
 
     def call(self, function: str, argument: Any, seconds: float) -> Any:
         self._runtime.bind_object("__argument", argument)
         # A function that was declared by const is no property of the global object, hence typeof. The name is an identifier:
         # the server has seen to that.
         known = f"typeof {function} === 'undefined' ? undefined : {function}"
-        return self._eval(f"__runstead({function!r}, {known})", seconds)
+        return self._eval(f"__runstead({function!r}, {known})", seconds, own_frames=("<eval> ",))
 
-    def _eval(self, code: str, seconds: float) -> Any:
+    def _eval(self, code: str, seconds: float, *, own_frames: tuple[str, ...]) -> Any:
         try:
             return self._runtime.eval(code, timeout=seconds)
         except (jsbox.JavaScriptError, jsbox.JsTimeoutError) as error:
-            raise _translate(error) from None
+            raise _translate(error, own_frames) from None
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             # What the script returned, or handed to us, is nothing that can leave it.
             raise EngineError("error", "TypeError", str(error)) from None
@@ -128,22 +128,22 @@ class QuickJs:
         self._spare = QuickJsIsolate(heap_bytes=heap_bytes, stack_bytes=stack_bytes)
 
 
-def _translate(error: Any) -> EngineError:
+def _translate(error: Any, own_frames: tuple[str, ...]) -> EngineError:
     if isinstance(error, jsbox.JsTimeoutError):
         return EngineError("timeout", "TimeoutError", "the script took longer than it may")
     name, text = str(error.name or "Error"), str(error.message)
     # An engine without memory for an error throws null.
     if text == "out of memory" or (error.name is None and text == "null"):
         return EngineError("memory", "InternalError", "out of memory")
-    return EngineError("error", name, text, _frames(error, _SCRIPT_FILE))
+    return EngineError("error", name, text, _frames(error, _SCRIPT_FILE, own_frames))
 
 
-def _frames(error: Any, file: str) -> str:
-    """The lines of a stack that lie in the script: not the prelude's, nor our own call."""
+def _frames(error: Any, file: str, own: tuple[str, ...] = ()) -> str:
+    """The lines of a stack that lie in the script: neither the prelude's, nor those of our own call."""
     frames = []
     for line in str(error.stack or "").splitlines():
         frame = line.strip().removeprefix("at ")
-        if f"{file}:" in frame and not frame.startswith("<eval> (eval_script:1:1)"):
+        if f"{file}:" in frame and not frame.startswith(own):
             frames.append(frame.replace(f"{file}:", "", 1))
     return "\n".join(frames[:STACK_FRAMES_MAX])
 

@@ -8,7 +8,11 @@
     if (typeof value === "string") return typed("text/plain; charset=utf-8", value);
     if (typeof value !== "object") throw new TypeError(`a handler returned a ${typeof value}, not a response`);
     if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) return typed("application/octet-stream", bodyOf(value));
-    if (!FIELDS.some((name) => name in value)) return typed("application/json", tools.stringify(value));
+    // Data, if it does not look like a response: those have a status, or nothing but the fields of one.
+    const names = Object.keys(value);
+    if (!("status" in value) && !(names.length && names.every((name) => FIELDS.includes(name)))) {
+      return typed("application/json", tools.stringify(value));
+    }
     const body = bodyOf(value.body);
     const headers = pairsOf(value.headers);
     if (value.contentType) headers.splice(0, headers.length, ...headers.filter((pair) => !isType(pair)), ["content-type", String(value.contentType)]);
