@@ -30,17 +30,13 @@ LOG_PAGE_LINES_MAX = 10_000
 #: A browser without further word reconnects after so long.
 _RETRY_MS = 1000
 
-#: What the server itself reads, and what would take over the program's loader, is not a job's to set.
-_Name = Annotated[
-    str, Meta(pattern=r"^(?!RUNSTEAD_|LD_|MASTER_PASSWORD$)[A-Za-z_][A-Za-z0-9_]*(?!\n)$", max_length=128)
-]
+_Name = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
 _Text = Annotated[str, Meta(pattern=r"^[^\x00]*$", max_length=32_768)]
 
-#: For readers of the API description, as far as one expression can say it: quotes match, and nothing outside them asks for a
-#: shell. What is refused is decided by ``split_command``, which names the column.
+#: For readers of the API description, the plain part of what is taken: quotes match, and nothing outside them asks for a shell.
+#: What is refused is decided by ``split_command``, which names the column.
 _COMMAND_PATTERN = (
-    r"""^(?=[\s\S]*[^\s'"\\])"""
-    r"""(?:[^&|;`<>$\\'"\x00\r\n]|\$(?!\()|\\[^\x00]|'[^'\x00]*'|"(?:[^"\\\x00]|\\[^\x00])*")+$"""
+    r"""^[A-Za-z0-9_./-](?:[^&|;`<>$\\'"\x00\r\n]|\\[^\x00]|'[^'\x00]*'|"(?:[^"\\\x00]|\\[^\x00])*")*$"""
 )
 
 

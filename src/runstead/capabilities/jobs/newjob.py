@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from runstead.capabilities.jobs.errors import CommandRefusedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +20,18 @@ class NewJob:
     working_dir: str | None = None
     labels: Mapping[str, str] | None = None
     retries: int = 0
+
+
+def refuse_variables(names: Iterable[str]) -> None:
+    """What the server itself reads, and what would take over a program's loader, is not a job's to set.
+
+    :raises CommandRefusedError: names the variable.
+    """
+    for name in names:
+        if name == "MASTER_PASSWORD" or name.startswith(("RUNSTEAD_", "LD_")):
+            raise CommandRefusedError(
+                f"the variable {name} is not a job's to set", details={"field": f"env.{name}"}
+            )
 
 
 def is_folder(path: Path, hidden: tuple[Path, ...]) -> bool:

@@ -21,7 +21,7 @@ from runstead.capabilities.jobs.errors import (
     QueueFullError,
 )
 from runstead.capabilities.jobs.model import TIMEOUT_SECONDS_DEFAULT, Job, Outcome, Status, outcome_of
-from runstead.capabilities.jobs.newjob import NewJob, is_folder, name_of
+from runstead.capabilities.jobs.newjob import NewJob, is_folder, name_of, refuse_variables
 from runstead.capabilities.jobs.ports import LogSink
 from runstead.capabilities.jobs.processes import end_group, is_same, start_ticks
 from runstead.capabilities.jobs.recording import event_of
@@ -149,6 +149,7 @@ class JobsService:
         if self._closing:
             raise UnavailableError("the server is stopping")
         argv = split_command(wanted.command, self._settings)
+        refuse_variables(wanted.env or {})
         folder = (self._base_dir / wanted.working_dir) if wanted.working_dir else self._base_dir
         if not await asyncio.to_thread(is_folder, folder, self._hidden):
             raise NoSuchProgramError(
