@@ -27,6 +27,8 @@ class Banner:
     token_file: Path | None = None
     #: Callers of endpoints must send MASTER_PASSWORD.
     password_needed: bool = False
+    #: Makes the first administrator; None when there is one.
+    setup_path: str | None = None
     warnings: Sequence[str] = field(default_factory=tuple)
 
     def lines(self) -> Iterator[str]:
@@ -41,6 +43,8 @@ class Banner:
         yield f"  kept in    {self.database}; {self.objects}"
         yield f"  sandbox    {self.sandbox}"
         yield f"  API        {self.url}/docs"
+        if self.setup_path is not None:
+            yield f"  set up     {self.url}{self.setup_path}   (once, within 24 h: makes the first administrator)"
         for warning in self.warnings:
             yield f"  warning    {warning}"
         yield "Try"

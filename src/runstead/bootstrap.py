@@ -18,6 +18,7 @@ from runstead.platform.cli import Composition, build_cli
 from runstead.platform.config import SectionSpec, Settings, load
 
 if TYPE_CHECKING:
+    from runstead.kernel.secret import Secret
     from runstead.platform.observability import Health
 
 #: ``runstead NAME …`` → where its commands are, imported when they are called, and the line that the list shows.
@@ -29,6 +30,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "jobs": ("runstead.capabilities.jobs.cli:app", "Commands with live output."),
     "logs": ("runstead.capabilities.logs.cli:app", "Log events: send, search, projects."),
     "records": ("runstead.capabilities.records.cli:app", "Immutable records of runs."),
+    "users": ("runstead.platform.identity.cli:users", "People: invite, change, disable."),
+    "groups": ("runstead.platform.identity.cli:groups", "Groups of people, and grants on single things."),
 }
 
 
@@ -41,8 +44,10 @@ def main(argv: Sequence[str]) -> int:
 def sections() -> Mapping[str, SectionSpec]:
     """What may stand in the configuration beside the platform's own sections."""
     from runstead.capabilities import apps, endpoints, jobs, logs, records
+    from runstead.platform.identity.settings import SECTION as IDENTITY
 
     return {
+        "identity": IDENTITY,
         "apps": apps.SECTION,
         "endpoints": endpoints.SECTION,
         "runs": endpoints.RUNS_SECTION,
@@ -55,10 +60,12 @@ def sections() -> Mapping[str, SectionSpec]:
 def migrations() -> Mapping[str, Path]:
     """Branch → folder of its revisions: of all capabilities, for a database that knows more than we do is refused."""
     from runstead.capabilities import apps, jobs, logs
+    from runstead.platform.identity.tables import MIGRATIONS as IDENTITY
     from runstead.platform.storage import sql
 
     return {
         "platform": sql.MIGRATIONS,
+        "identity": IDENTITY,
         "apps": apps.MIGRATIONS,
         "jobs": jobs.MIGRATIONS,
         "logs": logs.MIGRATIONS,
@@ -88,6 +95,26 @@ class Server:
     token_file: Path | None
     #: What runs programs and scripts is sealed; else why not.
     sandbox: str
+    #: The path that makes the first administrator; None when there is one.
+    setup_path: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Platform:
+    """What the capabilities are built on."""
+
+    db: Any
+    objects: Any
+    sealer: Any
+    accounts: Any
+    pool: Any
+    supervisor: Any
+    metrics: Any
+    redactor: Any
+    tracing: Any
+    health: Health
+    token: Secret
+    token_file: Path | None
 
 
 @asynccontextmanager
@@ -97,109 +124,132 @@ async def opened(settings: Settings) -> AsyncIterator[Server]:
     :raises DataFolderError: the data folder is not to be had.
     :raises RunsteadError: a part could not be opened.
     """
-    from runstead.capabilities import apps, endpoints, jobs, logs, records
-    from runstead.data_folder import admin_token, data_folder
-    from runstead.platform.execution.process import Supervisor, sandbox_status
-    from runstead.platform.execution.script import ScriptPool
+    from runstead.capabilities import endpoints, jobs
+    from runstead.platform.execution.process import sandbox_status
     from runstead.platform.http import build_app
     from runstead.platform.identity import Identity
-    from runstead.platform.observability import Health, Metrics, Redactor, Tracing, configure_logging
-    from runstead.platform.secrets import open_sealer
-    from runstead.platform.storage.objects import open_objects
-    from runstead.platform.storage.sql import Database, Outbox, migrate
+    from runstead.platform.identity.http import identity_routes
+    from runstead.platform.storage.sql import Outbox
 
-    credentials, execution, loopback = (
-        settings.credentials,
-        settings.execution,
-        is_loopback(settings.server.host),
-    )
-    data_dir = settings.storage.data_dir
     async with AsyncExitStack() as stack:
-        stack.enter_context(data_folder(data_dir))
-        token, token_file = admin_token(data_dir, credentials.admin_token)
-        redactor = Redactor(*credentials, token)
-        stack.callback(configure_logging(settings.observability, redactor, profile=settings.profile).close)
-
-        db = await stack.enter_async_context(
-            Database(settings.storage.database_url, readers=settings.storage.readers)
-        )
-        await migrate(db, migrations())
-        objects = open_objects(settings.storage.objects_url)
-        sealer = open_sealer(data_dir, credentials.master_key)
-        pool = await stack.enter_async_context(
-            ScriptPool(workers=execution.script_workers, sandbox=execution.sandbox)
-        )
-        supervisor = Supervisor()
-        metrics = Metrics()
-        health = Health([_database_check(db)])
-        tracing = None
-        if (collector := settings.observability.otlp_endpoint) is not None:
-            tracing = await stack.enter_async_context(Tracing(collector, redactor))
-
-        log_store = logs.capability(
-            settings=settings.section("logs"), db=db, sealer=sealer, registry=metrics.registry
-        )
-        sink = log_store.services["intake"]
-        record_store = records.capability(
-            settings=settings.section("records"),
-            objects=objects,
-            loopback=loopback,
-            registry=metrics.registry,
-        )
-        app_host = apps.capability(
-            settings=settings.section("apps"), db=db, pool=pool, profile=settings.profile, logs=sink
-        )
-        runs_settings = settings.section("runs")
-        endpoint_host = endpoints.capability(
-            settings=settings.section("endpoints"),
-            runs=runs_settings,
-            base_dir=settings.base_dir,
-            data_dir=data_dir,
-            db=db,
-            supervisor=supervisor,
-            sandbox=execution.sandbox,
-            open_door=loopback and credentials.master_password is None,
-            redactor=_ByteRedactor(redactor),
-            logs=sink,
-            registry=metrics.registry,
-            environ=settings.environment,
-        )
-        job_host = jobs.capability(
-            settings=settings.section("jobs"),
-            base_dir=settings.base_dir,
-            data_dir=data_dir,
-            db=db,
-            supervisor=supervisor,
-            sandbox=execution.sandbox,
-            shutdown_grace_seconds=settings.server.shutdown_grace_seconds,
-            logs=sink,
-            environ=settings.environment,
-        )
-
-        capabilities: Sequence[Capability] = (log_store, record_store, endpoint_host, app_host, job_host)
+        parts = await _open_platform(settings, stack)
+        capabilities = _capabilities(settings, parts)
+        services = {name: one for capability in capabilities for name, one in capability.services.items()}
         app = build_app(
             capabilities=capabilities,
             settings=settings.server,
-            identity=Identity(admin_token=token, master_password=credentials.master_password),
-            health=health,
-            metrics=metrics,
-            tracing=tracing,
+            identity=Identity(
+                admin_token=parts.token,
+                master_password=settings.credentials.master_password,
+                accounts=parts.accounts,
+            ),
+            health=parts.health,
+            metrics=parts.metrics,
+            routes=identity_routes(parts.accounts),
+            tracing=parts.tracing,
         )
+        await stack.enter_async_context(parts.accounts.opened())
         for capability in capabilities:
             if capability.lifespan is not None:
                 await stack.enter_async_context(capability.lifespan())
-        recorder = record_store.services["results"].handle
-        await stack.enter_async_context(Outbox(db, {jobs.TOPIC: recorder, endpoints.TOPIC: recorder}))
+        recorder = services["results"].handle
+        await stack.enter_async_context(Outbox(parts.db, {jobs.TOPIC: recorder, endpoints.TOPIC: recorder}))
         yield Server(
             app=app,
             settings=settings,
-            health=health,
-            services={
-                name: service for capability in capabilities for name, service in capability.services.items()
-            },
-            token_file=token_file,
-            sandbox="off (execution.sandbox)" if execution.sandbox == "off" else str(sandbox_status()),
+            health=parts.health,
+            services=services,
+            token_file=parts.token_file,
+            sandbox="off (execution.sandbox)"
+            if settings.execution.sandbox == "off"
+            else str(sandbox_status()),
+            setup_path=await parts.accounts.setup_path(),
         )
+
+
+async def _open_platform(settings: Settings, stack: AsyncExitStack) -> _Platform:
+    from runstead.data_folder import admin_token, data_folder
+    from runstead.platform.execution.process import Supervisor
+    from runstead.platform.execution.script import ScriptPool
+    from runstead.platform.identity.accounts import open_accounts
+    from runstead.platform.observability import Health, Metrics, Redactor, Tracing, configure_logging
+    from runstead.platform.secrets import open_sealer
+    from runstead.platform.storage.objects import open_objects
+    from runstead.platform.storage.sql import Database, migrate
+
+    data_dir, credentials = settings.storage.data_dir, settings.credentials
+    stack.enter_context(data_folder(data_dir))
+    token, token_file = admin_token(data_dir, credentials.admin_token)
+    redactor = Redactor(*credentials, token)
+    stack.callback(configure_logging(settings.observability, redactor, profile=settings.profile).close)
+    db = await stack.enter_async_context(
+        Database(settings.storage.database_url, readers=settings.storage.readers)
+    )
+    await migrate(db, migrations())
+    sealer = open_sealer(data_dir, credentials.master_key)
+    pool = ScriptPool(workers=settings.execution.script_workers, sandbox=settings.execution.sandbox)
+    tracing = None
+    if (collector := settings.observability.otlp_endpoint) is not None:
+        tracing = await stack.enter_async_context(Tracing(collector, redactor))
+    return _Platform(
+        db=db,
+        objects=open_objects(settings.storage.objects_url),
+        sealer=sealer,
+        accounts=open_accounts(db, settings=settings.section("identity"), sealer=sealer),
+        pool=await stack.enter_async_context(pool),
+        supervisor=Supervisor(),
+        metrics=Metrics(),
+        redactor=redactor,
+        tracing=tracing,
+        health=Health([_database_check(db)]),
+        token=token,
+        token_file=token_file,
+    )
+
+
+def _capabilities(settings: Settings, parts: _Platform) -> Sequence[Capability]:
+    """The five, each with what it asked for; logs first, for the others write to it."""
+    from runstead.capabilities import apps, endpoints, jobs, logs, records
+
+    db, registry = parts.db, parts.metrics.registry
+    data_dir, sandbox = settings.storage.data_dir, settings.execution.sandbox
+    loopback = is_loopback(settings.server.host)
+    log_store = logs.capability(
+        settings=settings.section("logs"), db=db, sealer=parts.sealer, registry=registry
+    )
+    sink = log_store.services["intake"]
+    record_store = records.capability(
+        settings=settings.section("records"), objects=parts.objects, loopback=loopback, registry=registry
+    )
+    app_host = apps.capability(
+        settings=settings.section("apps"), db=db, pool=parts.pool, profile=settings.profile, logs=sink
+    )
+    endpoint_host = endpoints.capability(
+        settings=settings.section("endpoints"),
+        runs=settings.section("runs"),
+        base_dir=settings.base_dir,
+        data_dir=data_dir,
+        db=db,
+        supervisor=parts.supervisor,
+        sandbox=sandbox,
+        open_door=loopback and settings.credentials.master_password is None,
+        redactor=_ByteRedactor(parts.redactor),
+        logs=sink,
+        registry=registry,
+        environ=settings.environment,
+    )
+    job_host = jobs.capability(
+        settings=settings.section("jobs"),
+        base_dir=settings.base_dir,
+        data_dir=data_dir,
+        db=db,
+        supervisor=parts.supervisor,
+        sandbox=sandbox,
+        shutdown_grace_seconds=settings.server.shutdown_grace_seconds,
+        logs=sink,
+        environ=settings.environment,
+    )
+    return log_store, record_store, endpoint_host, app_host, job_host
 
 
 def is_loopback(host: str) -> bool:

@@ -127,6 +127,7 @@ def _print_banner(server: Server, url: str) -> None:
             if one.settings.enabled
         ],
         token_file=server.token_file,
+        setup_path=server.setup_path,
         password_needed=server.settings.credentials.master_password is not None,
     )
     print("\n".join(banner.lines()), flush=True)  # noqa: T201 - what a start says

@@ -12,10 +12,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 import runstead
-from runstead.platform.storage.sql import MIGRATIONS, Database, migrate, outbox, pending
+from runstead.bootstrap import migrations
+from runstead.platform.storage.sql import Database, migrate, outbox, pending
 from runstead.platform.storage.sql.migration import heads, read_revisions, upgrade
 
-CAPABILITIES = Path(runstead.__file__).parent / "capabilities"
+SOURCE = Path(runstead.__file__).parent
 
 
 @dataclass(frozen=True)
@@ -27,23 +28,19 @@ class Branch:
     def metadata(self) -> sa.MetaData:
         if self.name == "platform":
             return outbox.metadata
-        found = importlib.import_module(f"runstead.capabilities.{self.name}.store").metadata
-        assert isinstance(found, sa.MetaData)
-        return found
+        package = ".".join(self.folder.parent.relative_to(SOURCE.parent).parts)
+        names = ("tables", "store")
+        found = next(one for one in names if (self.folder.parent / f"{one}.py").exists())
+        metadata = importlib.import_module(f"{package}.{found}").metadata
+        assert isinstance(metadata, sa.MetaData)
+        return metadata
 
     @property
     def folders(self) -> dict[str, Path]:
         return {self.name: self.folder}
 
 
-BRANCHES = [
-    Branch("platform", MIGRATIONS),
-    *(
-        Branch(one.parent.name, one)
-        for one in sorted(CAPABILITIES.glob("*/migrations"))
-        if any(one.glob("*.py"))
-    ),
-]
+BRANCHES = [Branch(name, folder) for name, folder in migrations().items()]
 STEPS = [(branch, revision) for branch in BRANCHES for revision in read_revisions([branch.folder])]
 
 each_branch = pytest.mark.parametrize("branch", BRANCHES, ids=lambda branch: branch.name)

@@ -14,6 +14,8 @@ from runstead.kernel.secret import Secret
 from runstead.platform.config.settings import ServerSettings
 from runstead.platform.http import build_app
 from runstead.platform.identity import Identity
+from runstead.platform.identity.accounts import Accounts
+from runstead.platform.identity.http import identity_routes
 from runstead.platform.observability import Health, Metrics
 
 ADMIN_TOKEN: Final = "test-admin-token"  # noqa: S105 - it opens nothing but the application in the test
@@ -35,6 +37,7 @@ async def running(
     health: Health | None = None,
     metrics: Metrics | None = None,
     headers: Mapping[str, str] | None = None,
+    accounts: Accounts | None = None,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Open the capabilities in order and hand out a client of the application that serves them.
 
@@ -46,10 +49,11 @@ async def running(
         identity=Identity(
             admin_token=Secret(admin_token) if admin_token else None,
             master_password=Secret(master_password) if master_password else None,
+            accounts=accounts,
         ),
         health=health or Health(),
         metrics=metrics or Metrics(),
-        routes=routes,
+        routes=[*routes, *(identity_routes(accounts) if accounts else ())],
     )
     async with AsyncExitStack() as stack:
         for capability in capabilities:

@@ -13,10 +13,11 @@ from msgspec import Struct
 
 from runstead.capabilities.apps.errors import AppNotFoundError
 from runstead.capabilities.apps.management_paths import SOURCE_BYTES_MAX, id_of
+from runstead.capabilities.apps.model import App
 from runstead.capabilities.apps.service import AppsService
 from runstead.kernel.errors import BadRequestError
 from runstead.platform.http import actor_of, guard
-from runstead.platform.identity import require
+from runstead.platform.identity import Resource, allow, require
 
 #: Of a number in a path: what the column holds.
 _VERSION_MAX = 2**31
@@ -46,7 +47,7 @@ def routes(service: AppsService) -> Router:
 def _changing(service: AppsService) -> list[Any]:
     @put(
         "/{app_id:str}",
-        guards=[guard("apps.write")],
+        guards=[guard("apps.write", each=True)],
         summary="Put a new version into service",
         opt={"body_max_bytes": SOURCE_BYTES_MAX},
         operation_class=SourceOperation,
@@ -60,7 +61,8 @@ def _changing(service: AppsService) -> list[Any]:
     ) -> Response[dict[str, Any]]:
         actor = actor_of(request.scope)
         if privileged is not None:
-            require(actor, "apps.privilege", app_id)
+            require(actor, "apps.privilege")
+        await _insist(service, request, app_id, "apps.write")
         source = await _source_of(request)
         if not source:
             app = await service.get(id_of(app_id))
@@ -85,11 +87,12 @@ def _changing(service: AppsService) -> list[Any]:
 
     @delete(
         "/{app_id:str}",
-        guards=[guard("apps.write")],
+        guards=[guard("apps.write", each=True)],
         summary="Remove an app with all its versions",
         status_code=204,
     )
-    async def delete_app(app_id: FromPath[str]) -> None:
+    async def delete_app(request: Request[Any, Any, Any], app_id: FromPath[str]) -> None:
+        await _insist(service, request, app_id, "apps.write")
         await service.delete(id_of(app_id))
 
     @put(
@@ -103,13 +106,14 @@ def _changing(service: AppsService) -> list[Any]:
 
     @post(
         "/{app_id:str}/check",
-        guards=[guard("apps.write")],
+        guards=[guard("apps.write", each=True)],
         summary="Whether a source (default: the newest version) parses; nothing is kept",
         opt={"body_max_bytes": SOURCE_BYTES_MAX},
         operation_class=SourceOperation,
         status_code=200,
     )
     async def check_app(request: Request[Any, Any, Any], app_id: FromPath[str]) -> dict[str, Any]:
+        await _insist(service, request, app_id, "apps.write")
         source = await _source_of(request)
         if not source:
             app = await service.get(id_of(app_id))
@@ -121,28 +125,41 @@ def _changing(service: AppsService) -> list[Any]:
 
 
 def _reading(service: AppsService) -> list[Any]:
-    @get("/", guards=[guard("apps.read")], summary="All apps")
-    async def list_apps() -> dict[str, Any]:
-        return {"apps": [app.as_json() for app in await service.list()]}
+    @get("/", guards=[guard("apps.read", each=True)], summary="All apps")
+    async def list_apps(request: Request[Any, Any, Any]) -> dict[str, Any]:
+        actor = actor_of(request.scope)
+        seen = [app for app in await service.list() if allow(actor, "apps.read", _resource(app)).allowed]
+        return {"apps": [app.as_json() for app in seen]}
 
     @get(
-        "/{app_id:str}", guards=[guard("apps.read")], summary="One app with the source of its newest version"
+        "/{app_id:str}",
+        guards=[guard("apps.read", each=True)],
+        summary="One app with the source of its newest version",
     )
-    async def get_app(app_id: FromPath[str]) -> dict[str, Any]:
+    async def get_app(request: Request[Any, Any, Any], app_id: FromPath[str]) -> dict[str, Any]:
+        await _insist(service, request, app_id, "apps.read")
         app = await service.get(id_of(app_id))
         version = await service.version(app.id, app.newest)
         return {**app.as_json(), "version": version.as_json(), "source": version.source}
 
-    @get("/{app_id:str}/versions", guards=[guard("apps.read")], summary="Its versions, the newest first")
-    async def list_versions(app_id: FromPath[str]) -> dict[str, Any]:
+    @get(
+        "/{app_id:str}/versions",
+        guards=[guard("apps.read", each=True)],
+        summary="Its versions, the newest first",
+    )
+    async def list_versions(request: Request[Any, Any, Any], app_id: FromPath[str]) -> dict[str, Any]:
+        await _insist(service, request, app_id, "apps.read")
         return {"versions": [version.as_json() for version in await service.versions(id_of(app_id))]}
 
     @get(
         "/{app_id:str}/versions/{number:int}",
-        guards=[guard("apps.read")],
+        guards=[guard("apps.read", each=True)],
         summary="One version with its source",
     )
-    async def get_version(app_id: FromPath[str], number: FromPath[int]) -> dict[str, Any]:
+    async def get_version(
+        request: Request[Any, Any, Any], app_id: FromPath[str], number: FromPath[int]
+    ) -> dict[str, Any]:
+        await _insist(service, request, app_id, "apps.read")
         if not 0 < number < _VERSION_MAX:
             raise AppNotFoundError
         version = await service.version(id_of(app_id), number)
@@ -150,16 +167,33 @@ def _reading(service: AppsService) -> list[Any]:
 
     @get(
         "/{app_id:str}/routes",
-        guards=[guard("apps.read")],
+        guards=[guard("apps.read", each=True)],
         summary="What it registered, and whether that is served",
     )
-    async def get_routes(app_id: FromPath[str]) -> dict[str, Any]:
+    async def get_routes(request: Request[Any, Any, Any], app_id: FromPath[str]) -> dict[str, Any]:
+        await _insist(service, request, app_id, "apps.read")
         serving = await service.routes_of(id_of(app_id))
         if serving is None:
             return {"served": False, "routes": []}
         return {"served": serving.privileged, "routes": [route.as_json() for route in serving.routes]}
 
     return [list_apps, get_app, list_versions, get_version, get_routes]
+
+
+async def _insist(service: AppsService, request: Request[Any, Any, Any], app_id: str, action: str) -> None:
+    """Refuse whoever may not do this to this app; who makes a new one becomes its owner, and needs ``apps.create``.
+
+    Nobody learns from the refusal whether there is such an app.
+    """
+    actor, known = actor_of(request.scope), await service.find(id_of(app_id))
+    if known is None and action == "apps.write" and request.method != "DELETE":
+        require(actor, "apps.create")
+        return
+    require(actor, action, Resource("app", id_of(app_id), known.owner if known else ""))
+
+
+def _resource(app: App) -> Resource:
+    return Resource("app", app.id, app.owner)
 
 
 async def _source_of(request: Request[Any, Any, Any]) -> str:

@@ -160,6 +160,10 @@ class AppsService:
     async def list(self) -> Sequence[App]:
         return await self._store.all()
 
+    async def find(self, app_id: str) -> App | None:
+        """An app, or None."""
+        return await self._store.get(app_id)
+
     async def get(self, app_id: str) -> App:
         """:raises AppNotFoundError: there is none."""
         app = await self._store.get(app_id)

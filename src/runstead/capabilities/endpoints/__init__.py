@@ -14,7 +14,6 @@ from runstead.capabilities.endpoints.dispatcher import EndpointsDispatcher
 from runstead.capabilities.endpoints.door import Door
 from runstead.capabilities.endpoints.folders import RunFolders
 from runstead.capabilities.endpoints.http import routes
-from runstead.capabilities.endpoints.lockout import Lockout
 from runstead.capabilities.endpoints.ports import LogSink, NoLogs, NoSecrets, Redactor
 from runstead.capabilities.endpoints.recording import TOPIC, OutboxRecorder
 from runstead.capabilities.endpoints.runner import Runner
@@ -30,6 +29,7 @@ from runstead.capabilities.endpoints.stats import Figures
 from runstead.kernel.capability import Capability, HealthCheck
 from runstead.kernel.clock import Clock, SystemClock
 from runstead.platform.execution.process import SandboxMode, Supervisor
+from runstead.platform.identity import Lockout
 from runstead.platform.storage.sql import Database
 
 __all__ = [

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from runstead.capabilities.endpoints.errors import LockedError
-from runstead.capabilities.endpoints.lockout import Lockout
 from runstead.kernel.clock import Clock
 from runstead.kernel.errors import UnauthorizedError
-from runstead.platform.identity import Actor, require
+from runstead.platform.identity import Actor, Lockout, Resource, require
 
 
 class Door:
@@ -30,7 +29,7 @@ class Door:
         if seconds := self._lockout.locked_for(address, now):
             raise LockedError(seconds)
         try:
-            require(actor, "endpoints.call", endpoint)
+            require(actor, "endpoints.call", Resource("endpoint", endpoint))
         except UnauthorizedError:
             self._lockout.failed(address, now)
             raise

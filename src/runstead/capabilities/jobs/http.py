@@ -14,14 +14,15 @@ from msgspec import Meta, Struct
 
 from runstead.capabilities.jobs.command import COMMAND_CHARS_MAX
 from runstead.capabilities.jobs.errors import JobNotFoundError
-from runstead.capabilities.jobs.model import Status
+from runstead.capabilities.jobs.model import Job, Status
 from runstead.capabilities.jobs.newjob import NewJob
 from runstead.capabilities.jobs.service import GRACE_SECONDS_DEFAULT, JobsService
 from runstead.capabilities.jobs.settings import TIMEOUT_SECONDS_CEILING
 from runstead.capabilities.jobs.tee import Line, Missed
 from runstead.kernel.ids import is_uuid
 from runstead.kernel.limits import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX
-from runstead.platform.http import SseEvent, guard, sse
+from runstead.platform.http import SseEvent, actor_of, guard, sse
+from runstead.platform.identity import Resource, require
 
 #: A job id, which is what a cursor is.
 _UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
@@ -83,7 +84,9 @@ def routes(service: JobsService) -> Router:
     """Everything that one may do with jobs."""
 
     @post("/", guards=[guard("jobs.start")], summary="Start a command", status_code=201)
-    async def start_job(data: JSONBody[StartJob]) -> Response[dict[str, Any]]:
+    async def start_job(
+        request: Request[Any, Any, Any], data: JSONBody[StartJob]
+    ) -> Response[dict[str, Any]]:
         job = await service.start(
             NewJob(
                 command=data.command,
@@ -93,6 +96,7 @@ def routes(service: JobsService) -> Router:
                 working_dir=data.working_dir,
                 labels=data.labels,
                 retries=data.retries,
+                owner=str(actor_of(request.scope)),
             )
         )
         return Response(job.as_json(), status_code=201, headers={"Location": f"/api/scripts/{job.id}"})
@@ -106,14 +110,14 @@ def routes(service: JobsService) -> Router:
         jobs, next_cursor = await service.page(status=status, limit=limit, cursor=cursor)
         return {"jobs": [job.as_json() for job in jobs], "limit": limit, "next_cursor": next_cursor}
 
-    @get("/{job_id:str}", guards=[guard("jobs.read")], summary="One job with its attempts")
-    async def get_job(job_id: FromPath[str]) -> dict[str, Any]:
-        job = await service.get(_known(job_id))
+    @get("/{job_id:str}", guards=[guard("jobs.read", each=True)], summary="One job with its attempts")
+    async def get_job(request: Request[Any, Any, Any], job_id: FromPath[str]) -> dict[str, Any]:
+        job = await _permitted(service, request, job_id, "jobs.read")
         return {**job.as_json(), "attempts": await service.attempts(job.id)}
 
     @get(
         "/{job_id:str}/logs",
-        guards=[guard("jobs.read")],
+        guards=[guard("jobs.read", each=True)],
         summary="Its output: live as text/event-stream, else a page as JSON or plain text",
         description="Streams `line` events (`id` is the sequence number), `missed` when lines were passed over, and `end`.",
         responses={200: ResponseSpec(dict[str, Any], generate_examples=False, media_type=MediaType.JSON)},
@@ -127,7 +131,7 @@ def routes(service: JobsService) -> Router:
         attempt: Annotated[int | None, QueryParameter(ge=1, le=1_000_000)] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=LOG_PAGE_LINES_MAX)] = 1000,
     ) -> Any:
-        job = await service.get(_known(job_id))
+        job = await _permitted(service, request, job_id, "jobs.read")
         total = await service.count_lines(job, attempt)
         start = max(1, total - tail + 1) if tail is not None else max(1, from_ or 1)
         accept = request.headers.get("accept", "")
@@ -145,33 +149,35 @@ def routes(service: JobsService) -> Router:
 
     @post(
         "/{job_id:str}/kill",
-        guards=[guard("jobs.kill")],
+        guards=[guard("jobs.kill", each=True)],
         summary="End a job and all that it started",
         status_code=200,
     )
-    async def kill_job(job_id: FromPath[str], data: JSONBody[KillJob | None] = None) -> dict[str, Any]:
-        how = data or KillJob()
-        return (
-            await service.kill(_known(job_id), signal_name=how.signal, grace_seconds=how.grace_seconds)
-        ).as_json()
+    async def kill_job(
+        request: Request[Any, Any, Any], job_id: FromPath[str], data: JSONBody[KillJob | None] = None
+    ) -> dict[str, Any]:
+        job, how = await _permitted(service, request, job_id, "jobs.kill"), data or KillJob()
+        return (await service.kill(job.id, signal_name=how.signal, grace_seconds=how.grace_seconds)).as_json()
 
     @post(
         "/{job_id:str}/restart",
-        guards=[guard("jobs.start")],
+        guards=[guard("jobs.restart", each=True)],
         summary="A new attempt of a job that has ended",
         status_code=200,
     )
-    async def restart_job(job_id: FromPath[str]) -> dict[str, Any]:
-        return (await service.restart(_known(job_id))).as_json()
+    async def restart_job(request: Request[Any, Any, Any], job_id: FromPath[str]) -> dict[str, Any]:
+        job = await _permitted(service, request, job_id, "jobs.restart")
+        return (await service.restart(job.id)).as_json()
 
     @delete(
         "/{job_id:str}",
-        guards=[guard("jobs.delete")],
+        guards=[guard("jobs.delete", each=True)],
         summary="Remove a job that has ended, and its logs",
         status_code=204,
     )
-    async def delete_job(job_id: FromPath[str]) -> None:
-        await service.delete(_known(job_id))
+    async def delete_job(request: Request[Any, Any, Any], job_id: FromPath[str]) -> None:
+        job = await _permitted(service, request, job_id, "jobs.delete")
+        await service.delete(job.id)
 
     return Router(
         path="/api/scripts",
@@ -184,6 +190,19 @@ def _known(job_id: str) -> str:
     if not is_uuid(job_id):
         raise JobNotFoundError(f"there is no job {job_id[:64]!r}")
     return job_id
+
+
+async def _permitted(service: JobsService, request: Request[Any, Any, Any], job_id: str, action: str) -> Job:
+    """The job, for who may do this to it."""
+    actor, job_id = actor_of(request.scope), _known(job_id)
+    try:
+        job = await service.get(job_id)
+    except JobNotFoundError:
+        # Whoever may on all jobs learns that there is none; nobody else does.
+        require(actor, action)
+        raise
+    require(actor, action, Resource("job", job.id, job.owner))
+    return job
 
 
 async def _events(

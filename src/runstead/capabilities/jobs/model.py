@@ -101,6 +101,8 @@ class Job:
     pid_ticks: int | None = None
     #: Attempts before this one that failed and were retried by themselves since the last start or restart.
     retried: int = 0
+    #: Who started it.
+    owner: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """What the API shows. Values of variables stay inside: they may be secrets."""
@@ -129,4 +131,5 @@ class Job:
             "env": sorted(self.env),
             "labels": dict(self.labels),
             "retries": self.retries,
+            "owner": self.owner,
         }

@@ -20,6 +20,8 @@ class NewJob:
     working_dir: str | None = None
     labels: Mapping[str, str] | None = None
     retries: int = 0
+    #: Who asks.
+    owner: str = ""
 
 
 def refuse_variables(names: Iterable[str]) -> None:

@@ -175,6 +175,7 @@ class JobsService:
             env=dict(wanted.env or {}),
             labels=dict(wanted.labels or {}),
             retries=wanted.retries,
+            owner=wanted.owner,
         )
         try:
             self._supervisor.check(self._launch(job))

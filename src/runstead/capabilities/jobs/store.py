@@ -30,6 +30,7 @@ jobs = sa.Table(
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("retried", sa.Integer, nullable=False),
+    sa.Column("owner", sa.Text, nullable=True),
     sa.Index("jobs_jobs_by_status", "status", "id"),
 )
 attempts = sa.Table(
@@ -89,6 +90,7 @@ class JobStore:
                     status=Status.QUEUED,
                     attempt=1,
                     retried=0,
+                    owner=job.owner,
                 )
             )
             _insert_attempt(connection, job.id, 1)
@@ -246,5 +248,6 @@ def _job(row: sa.Row[Any]) -> Job:
             "env": json.loads(facts["env"]),
             "labels": json.loads(facts["labels"]),
             "status": Status(facts["status"]),
+            "owner": facts["owner"] or "",
         }
     )

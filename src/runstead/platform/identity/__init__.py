@@ -4,26 +4,40 @@ from runstead.platform.identity.actor import (
     ADMINISTRATOR,
     ANONYMOUS,
     OPERATOR,
+    OWNER,
     ROLE_ADMINISTRATOR,
     ROLE_OPERATOR,
     Actor,
     ActorKind,
+    Grant,
 )
-from runstead.platform.identity.authentication import CREDENTIAL_HEADERS, Identity
-from runstead.platform.identity.permissions import Decision, allow, guard, require
+from runstead.platform.identity.authentication import CREDENTIAL_HEADERS, Authenticated, Identity
+from runstead.platform.identity.errors import LockedError
+from runstead.platform.identity.lockout import Lockout
+from runstead.platform.identity.permissions import Decision, Resource, allow, guard, may_somewhere, require
+from runstead.platform.identity.roles import ROLES, Role
 
 __all__ = [
     "ADMINISTRATOR",
     "ANONYMOUS",
     "CREDENTIAL_HEADERS",
     "OPERATOR",
+    "OWNER",
+    "ROLES",
     "ROLE_ADMINISTRATOR",
     "ROLE_OPERATOR",
     "Actor",
     "ActorKind",
+    "Authenticated",
     "Decision",
+    "Grant",
     "Identity",
+    "LockedError",
+    "Lockout",
+    "Resource",
+    "Role",
     "allow",
     "guard",
+    "may_somewhere",
     "require",
 ]

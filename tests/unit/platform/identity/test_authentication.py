@@ -42,26 +42,28 @@ CASES: list[tuple[str, list[tuple[bytes, bytes]], Actor]] = [
 
 
 @pytest.mark.parametrize(("headers", "actor"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_a_credential_leads_to_its_actor(headers: list[tuple[bytes, bytes]], actor: Actor) -> None:
+async def test_a_credential_leads_to_its_actor(headers: list[tuple[bytes, bytes]], actor: Actor) -> None:
 
-    assert IDENTITY.authenticate(headers, None) == actor
+    assert (await IDENTITY.authenticate(headers)).actor == actor
 
 
-def test_without_secrets_nobody_is_anybody() -> None:
+async def test_without_secrets_nobody_is_anybody() -> None:
     nobody = Identity()
     for value in (b"", b"None", b"Bearer ", b"Bearer None"):
-        assert nobody.authenticate([(b"authorization", value), (b"x-admin-token", value)], None) == ANONYMOUS
+        found = await nobody.authenticate([(b"authorization", value), (b"x-admin-token", value)])
+        assert found.actor == ANONYMOUS
 
 
-def test_an_empty_secret_matches_nothing() -> None:
-    assert Identity(admin_token=Secret("")).authenticate([(b"x-admin-token", b"")], None) == ANONYMOUS
+async def test_an_empty_secret_matches_nothing() -> None:
+    found = await Identity(admin_token=Secret("")).authenticate([(b"x-admin-token", b"")])
+    assert found.actor == ANONYMOUS
 
 
 @given(st.binary(max_size=64))
-def test_any_bytes_are_taken_without_an_error(value: bytes) -> None:
+async def test_any_bytes_are_taken_without_an_error(value: bytes) -> None:
     headers = [
         (b"authorization", b"Bearer " + value),
         (b"x-admin-token", value),
         (b"x-master-password", value),
     ]
-    assert IDENTITY.authenticate(headers, None) == ANONYMOUS
+    assert (await IDENTITY.authenticate(headers)).actor == ANONYMOUS

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runstead.capabilities.endpoints import lockout as module
-from runstead.capabilities.endpoints.lockout import Lockout, origin_of
+from runstead.platform.identity import lockout as module
+from runstead.platform.identity.lockout import Lockout, origin_of
 
 
 def guess(lockout: Lockout, address: str, now: float) -> bool:

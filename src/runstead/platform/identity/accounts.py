@@ -1,0 +1,122 @@
+"""Everything about people, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from runstead.kernel.clock import Clock
+from runstead.platform.identity.actor import ROLE_ADMINISTRATOR
+from runstead.platform.identity.groups import Groups
+from runstead.platform.identity.links import Links, link_path
+from runstead.platform.identity.lockout import Lockout
+from runstead.platform.identity.passwords import Passwords
+from runstead.platform.identity.people import People
+from runstead.platform.identity.ports import NoTrail, Sealer, Trail
+from runstead.platform.identity.sessions import Sessions
+from runstead.platform.identity.settings import IdentitySettings
+from runstead.platform.identity.sign_in import NoFactors, SecondFactors, SignIn
+from runstead.platform.identity.tokens import Tokens
+from runstead.platform.storage.sql import Database
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two removals of sessions that have expired.
+SWEEP_SECONDS: Final = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounts:
+    """The services over the tables of people."""
+
+    settings: IdentitySettings
+    people: People
+    groups: Groups
+    sessions: Sessions
+    tokens: Tokens
+    links: Links
+    sign_in: SignIn
+    passwords: Passwords
+    sealer: Sealer
+    lockout: Lockout
+    clock: Clock
+
+    def forget(self) -> None:
+        """Rights have changed: look everybody up again."""
+        self.sessions.forget()
+        self.tokens.forget()
+
+    async def setup_path(self) -> str | None:
+        """Where the first administrator is made: a new one-time link, or None when there is an administrator."""
+        if await self.people.has_administrator():
+            return None
+        _link, text = await self.links.create("setup", by="server", roles=[ROLE_ADMINISTRATOR])
+        return link_path("setup", text)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Remove what has expired, now and then."""
+        task = asyncio.create_task(self._sweep())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            try:
+                await self.sessions.sweep()
+            except Exception:
+                log.exception("expired sessions could not be removed")
+
+
+def open_accounts(
+    db: Database,
+    *,
+    settings: IdentitySettings,
+    sealer: Sealer,
+    trail: Trail | None = None,
+    factors: SecondFactors | None = None,
+    passwords: Passwords | None = None,
+    clock: Clock | None = None,
+) -> Accounts:
+    """Put the services together. No I/O."""
+    clock, trail = clock or db.clock, trail or NoTrail()
+    passwords = passwords or Passwords()
+    lockout = Lockout(
+        attempts=settings.lockout_attempts,
+        first_seconds=settings.lockout_first_seconds,
+        longest_seconds=settings.lockout_longest_seconds,
+    )
+    people = People(db, passwords=passwords, trail=trail, clock=clock)
+    sessions = Sessions(db, settings=settings, trail=trail, clock=clock)
+    return Accounts(
+        settings=settings,
+        people=people,
+        groups=Groups(db, trail=trail, clock=clock),
+        sessions=sessions,
+        tokens=Tokens(db, days_max=settings.token_days_max, trail=trail, clock=clock),
+        links=Links(db, people=people, hours=settings.link_hours, trail=trail, clock=clock),
+        sign_in=SignIn(
+            db=db,
+            people=people,
+            sessions=sessions,
+            passwords=passwords,
+            factors=factors or NoFactors(),
+            lockout=lockout,
+            trail=trail,
+            clock=clock,
+        ),
+        passwords=passwords,
+        sealer=sealer,
+        lockout=lockout,
+        clock=clock,
+    )

@@ -1,0 +1,159 @@
+"""The routes below /auth: signing in and out, links, one's own sessions and password."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Response, delete, get, post
+from litestar.params import FromPath, JSONBody
+
+from runstead.kernel.errors import NotFoundError
+from runstead.platform.http.scope import actor_of
+from runstead.platform.identity.accounts import Accounts
+from runstead.platform.identity.errors import SignInError
+from runstead.platform.identity.http.cookies import no_cookies, session_cookie, visitor_of
+from runstead.platform.identity.http.schemas import Join, Login, Me, NewPassword, Proof, Reset, SessionView
+from runstead.platform.identity.model import Session
+from runstead.platform.identity.permissions import guard
+from runstead.platform.identity.sessions import SignedIn
+
+#: Answers that sign somebody in are nobody else's.
+_ONCE = {"Cache-Control": "no-store"}
+_AnyRequest = Request[Any, Any, Any]
+
+
+def signing_in(accounts: Accounts) -> list[Any]:
+    """The handlers."""
+    return [*_doors(accounts), *_links(accounts), *_self(accounts)]
+
+
+def _doors(accounts: Accounts) -> list[Any]:
+    @post(
+        "/login",
+        summary="Sign in with a name and a password",
+        guards=[guard("server.public")],
+        status_code=200,
+    )
+    async def login(request: _AnyRequest, data: JSONBody[Login]) -> Response[Me]:
+        await _end_old(accounts, request)
+        _user, signed_in, secret = await accounts.sign_in.with_password(
+            data.name, data.password, visitor_of(request.scope), code=data.code
+        )
+        return _welcome(accounts, request, signed_in, secret)
+
+    @post("/logout", summary="Sign out", guards=[guard("server.public")], status_code=204)
+    async def logout(request: _AnyRequest) -> Response[None]:
+        await _end_old(accounts, request)
+        return Response(None, status_code=204, cookies=no_cookies(request.scope))
+
+    @get("/me", summary="Who am I?", guards=[guard("server.public")])
+    async def me(request: _AnyRequest) -> Response[Me]:
+        session: Session | None = request.scope["state"].get("session")
+        return Response(_me(request.scope, session), headers=_ONCE)
+
+    return [login, logout, me]
+
+
+def _links(accounts: Accounts) -> list[Any]:
+    @post("/setup", summary="Make the first administrator", guards=[guard("server.public")])
+    async def set_up(request: _AnyRequest, data: JSONBody[Join]) -> Response[Me]:
+        user = await accounts.links.accept(
+            "setup", data.link, name=data.name, mail=data.mail, password=data.password
+        )
+        signed_in, secret = await accounts.sessions.begin(user.id, visitor_of(request.scope), method="link")
+        return _welcome(accounts, request, signed_in, secret, status=201)
+
+    @post("/join", summary="Use an invitation", guards=[guard("server.public")])
+    async def join(request: _AnyRequest, data: JSONBody[Join]) -> Response[Me]:
+        user = await accounts.links.accept(
+            "invitation", data.link, name=data.name, mail=data.mail, password=data.password
+        )
+        signed_in, secret = await accounts.sessions.begin(user.id, visitor_of(request.scope), method="link")
+        return _welcome(accounts, request, signed_in, secret, status=201)
+
+    @post(
+        "/reset", summary="Set another password by a link", guards=[guard("server.public")], status_code=204
+    )
+    async def reset(data: JSONBody[Reset]) -> None:
+        # Nobody is signed in by it: a second factor, where there is one, is still to be shown.
+        await accounts.links.reset(data.link, password=data.password)
+        accounts.forget()
+
+    return [set_up, join, reset]
+
+
+def _self(accounts: Accounts) -> list[Any]:
+    @post("/prove", summary="Prove again who you are", guards=[guard("self.write")], status_code=204)
+    async def prove(request: _AnyRequest, data: JSONBody[Proof]) -> None:
+        method = await _proved(accounts, request, data.password, data.code)
+        await accounts.sessions.prove(actor_of(request.scope).credential_id, method=method)
+
+    @post("/password", summary="Change your password", guards=[guard("self.write")], status_code=204)
+    async def password(request: _AnyRequest, data: JSONBody[NewPassword]) -> Response[None]:
+        actor = actor_of(request.scope)
+        method = await _proved(accounts, request, data.current, data.code)
+        await accounts.people.set_password(actor.id, data.new)
+        accounts.forget()
+        if request.scope["state"].get("session") is None:
+            return Response(None, status_code=204)
+        # A new session for this browser too: whoever had copied its cookie is out.
+        signed_in, secret = await accounts.sessions.begin(actor.id, visitor_of(request.scope), method=method)
+        cookie = session_cookie(accounts, request.scope, signed_in, secret)
+        return Response(None, status_code=204, cookies=[cookie])
+
+    @get("/sessions", summary="Where you are signed in", guards=[guard("self.read")])
+    async def sessions(request: _AnyRequest) -> list[SessionView]:
+        actor = actor_of(request.scope)
+        found = await accounts.sessions.list(actor.id)
+        return [SessionView(**one.as_json(), current=one.id == actor.credential_id) for one in found]
+
+    @delete("/sessions", summary="Sign out everywhere else", guards=[guard("self.write")], status_code=204)
+    async def end_others(request: _AnyRequest) -> None:
+        actor = actor_of(request.scope)
+        await accounts.sessions.end_others(actor.id, actor.credential_id)
+
+    @delete(
+        "/sessions/{session_id:str}", summary="Sign out there", guards=[guard("self.write")], status_code=204
+    )
+    async def end(request: _AnyRequest, session_id: FromPath[str]) -> None:
+        if not await accounts.sessions.end(session_id, user_id=actor_of(request.scope).id, reason="revoked"):
+            raise NotFoundError(f"there is no session {session_id[:64]!r} of yours")
+
+    return [prove, password, sessions, end_others, end]
+
+
+async def _proved(accounts: Accounts, request: _AnyRequest, password: str, code: str | None) -> str:
+    actor = actor_of(request.scope)
+    user, method = await accounts.sign_in.check(actor.name, password, visitor_of(request.scope), code=code)
+    if user.id != actor.id:
+        raise SignInError
+    return method
+
+
+async def _end_old(accounts: Accounts, request: _AnyRequest) -> None:
+    old: Session | None = request.scope["state"].get("session")
+    if old is not None:
+        await accounts.sessions.end(old.id)
+
+
+def _welcome(
+    accounts: Accounts, request: _AnyRequest, signed_in: SignedIn, secret: str, *, status: int = 200
+) -> Response[Me]:
+    cookie = session_cookie(accounts, request.scope, signed_in, secret)
+    request.scope["state"]["actor"] = signed_in.actor
+    return Response(
+        _me(request.scope, signed_in.session), status_code=status, cookies=[cookie], headers=_ONCE
+    )
+
+
+def _me(scope: Any, session: Session | None) -> Me:
+    actor = actor_of(scope)
+    return Me(
+        kind=actor.kind,
+        id=actor.id,
+        name=actor.name,
+        mail=actor.mail or None,
+        roles=sorted(actor.roles),
+        groups=sorted(actor.groups),
+        session=None if session is None else session.id,
+    )
