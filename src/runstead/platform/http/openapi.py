@@ -12,7 +12,7 @@ from runstead.platform.http.info import ServerInfo
 from runstead.platform.http.openapi_schemas import StructSchemas, parameter_schema
 from runstead.platform.http.sse import EventStream
 from runstead.platform.http.streaming import ByteStream
-from runstead.platform.identity import OPERATOR, allow
+from runstead.platform.identity import ADMINISTRATOR, OPERATOR, PUBLIC, allow
 
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 
@@ -67,7 +67,13 @@ _SECURITY_SCHEMES: Final[dict[str, Any]] = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "The administrator's token, or MASTER_PASSWORD where an operator is enough.",
+        "description": "A person's API token, the machine administrator's, or MASTER_PASSWORD where an operator is enough.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "runstead",
+        "description": "The session of somebody who is signed in; `__Host-runstead` over TLS.",
     },
     "adminToken": {
         "type": "apiKey",
@@ -179,12 +185,14 @@ def _complete(operation: dict[str, Any], handler: Any, *, has_path_parameters: b
         [guard.action for guard in handler.resolve_guards() if hasattr(guard, "action")] if handler else []
     )
     if actions:
+        operation["x-runstead-actions"] = actions
+    if not PUBLIC.issuperset(actions):
         responses.setdefault("401", _reference("Unauthorized"))
         responses.setdefault("403", _reference("Forbidden"))
-        operation["x-runstead-actions"] = actions
-        schemes = ["bearer", "adminToken"]
-        if all(allow(OPERATOR, action).allowed for action in actions):
-            schemes.append("masterPassword")
+        schemes = ["bearer", "session"]
+        for scheme, actor in (("adminToken", ADMINISTRATOR), ("masterPassword", OPERATOR)):
+            if all(allow(actor, action).allowed for action in actions):
+                schemes.append(scheme)
         operation.setdefault("security", [{scheme: []} for scheme in schemes])
     responses.setdefault("default", _reference("Error"))
 

@@ -14,7 +14,15 @@ from runstead.platform.identity.actor import (
 from runstead.platform.identity.authentication import CREDENTIAL_HEADERS, Authenticated, Identity
 from runstead.platform.identity.errors import LockedError
 from runstead.platform.identity.lockout import Lockout
-from runstead.platform.identity.permissions import Decision, Resource, allow, guard, may_somewhere, require
+from runstead.platform.identity.permissions import (
+    PUBLIC,
+    Decision,
+    Resource,
+    allow,
+    guard,
+    may_somewhere,
+    require,
+)
 from runstead.platform.identity.roles import ROLES, Role
 
 __all__ = [
@@ -23,6 +31,7 @@ __all__ = [
     "CREDENTIAL_HEADERS",
     "OPERATOR",
     "OWNER",
+    "PUBLIC",
     "ROLES",
     "ROLE_ADMINISTRATOR",
     "ROLE_OPERATOR",

@@ -13,7 +13,7 @@ from runstead.platform.identity.roles import ROLES, covers
 #: What everyone may do, also without a credential.
 PUBLIC: Final[frozenset[str]] = frozenset({"server.public"})
 
-#: What every signed-in person may do, for it is about themselves.
+#: What every person may do, for it is about themselves; machines have no self.
 PERSONAL: Final[frozenset[str]] = frozenset({"self.read", "self.write"})
 
 #: What ownership and grants never carry: it takes a role that may do it on everything.
@@ -54,8 +54,8 @@ def allow(actor: Actor, action: str, resource: Resource | None = None) -> Decisi
         return Decision(False, f"{action} needs a credential")
     if actor.scopes is not None and not covers(actor.scopes, action):
         return Decision(False, f"{action} is not in the scope of this token")
-    if action in PERSONAL and actor.kind == "user":
-        return Decision(True, "about themselves")
+    if action in PERSONAL:
+        return Decision(actor.kind == "user", "about the person who asks")
     for name in sorted(actor.roles):
         role = ROLES.get(name)
         if role is not None and covers(role.on_any, action):
