@@ -8,7 +8,7 @@ answer but 401 and 403: what is asked here is the door, not what lies behind it.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +103,38 @@ class House:
     values: Mapping[str, str]
 
 
+async def people(
+    root: httpx.AsyncClient,
+    client: Callable[..., Awaitable[httpx.AsyncClient]],
+    clients: dict[str, httpx.AsyncClient],
+) -> dict[str, str]:
+    """Make everybody, each with a token; their ids."""
+    roles = {
+        "stranger": ["developer"],
+        "owner": ["developer"],
+        "granted": [],
+        "member": [],
+        "admin": ["administrator"],
+    }
+    ids = {}
+    for name in sorted(PEOPLE):
+        user = (await root.post("/api/users", json={"name": name, "roles": roles.get(name, [name])})).json()
+        link = (await root.post(f"/api/users/{user['id']}/reset")).json()["url"].partition("=")[2]
+        browser = await client()
+        assert (
+            await browser.post("/auth/reset", json={"link": link, "password": PASSWORD})
+        ).status_code == 204
+        assert (
+            await browser.post("/auth/login", json={"name": name, "password": PASSWORD})
+        ).status_code == 200
+        token = (await browser.post("/api/tokens", json={"name": "matrix"})).json()["token"]
+        clients[name], ids[name] = await client(Authorization=f"Bearer {token}"), user["id"]
+        if name == "admin":
+            narrow = await browser.post("/api/tokens", json={"name": "narrow", "scopes": ["jobs.read"]})
+            clients["narrow"] = await client(Authorization=f"Bearer {narrow.json()['token']}")
+    return ids
+
+
 @asynccontextmanager
 async def house(folder: Path) -> AsyncIterator[House]:
     config = folder / "runstead.toml"
@@ -134,31 +166,7 @@ async def house(folder: Path) -> AsyncIterator[House]:
             OPERATOR: await client(**{"X-Master-Password": MASTER_PASSWORD}),
             ROOT: root,
         }
-        roles = {
-            "stranger": ["developer"],
-            "owner": ["developer"],
-            "granted": [],
-            "member": [],
-            "admin": ["administrator"],
-        }
-        ids = {}
-        for name in sorted(PEOPLE):
-            user = (
-                await root.post("/api/users", json={"name": name, "roles": roles.get(name, [name])})
-            ).json()
-            link = (await root.post(f"/api/users/{user['id']}/reset")).json()["url"].partition("=")[2]
-            browser = await client()
-            assert (
-                await browser.post("/auth/reset", json={"link": link, "password": PASSWORD})
-            ).status_code == 204
-            assert (
-                await browser.post("/auth/login", json={"name": name, "password": PASSWORD})
-            ).status_code == 200
-            token = (await browser.post("/api/tokens", json={"name": "matrix"})).json()["token"]
-            clients[name], ids[name] = await client(Authorization=f"Bearer {token}"), user["id"]
-            if name == "admin":
-                narrow = await browser.post("/api/tokens", json={"name": "narrow", "scopes": ["jobs.read"]})
-                clients["narrow"] = await client(Authorization=f"Bearer {narrow.json()['token']}")
+        ids = await people(root, client, clients)
         outer = (await root.post("/api/groups", json={"name": "readers", "roles": ["viewer"]})).json()["id"]
         inner = (await root.post("/api/groups", json={"name": "interns"})).json()["id"]
         await root.put(f"/api/groups/{outer}/members/group:{inner}")

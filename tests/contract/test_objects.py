@@ -172,6 +172,21 @@ async def test_a_listing_goes_on_where_the_last_page_ended(store: Objects) -> No
     assert await keys(store, "b", after="a/3", limit=1) == ["b/c/0"]
 
 
+async def test_a_key_is_free_again_when_all_below_it_is_gone(store: Objects) -> None:
+    await store.create("a/b/c", b"1")
+    await store.create("a/d", b"2")
+    await store.delete("a/b/c")
+    await store.delete("a/d")
+    await store.create("a", b"3")
+    assert await store.get("a") == b"3"
+    await store.delete("a")
+    await store.create("a/b/c", b"4")
+    assert await keys(store) == ["a/b/c"]
+    await store.delete("a/b/c")
+    await store.replace("a", b"5")
+    assert await keys(store) == ["a"]
+
+
 SEGMENTS = st.from_regex(r"[A-Za-z0-9_=@+,-][A-Za-z0-9._=@+,-]{0,6}", fullmatch=True)
 KEYS = st.lists(SEGMENTS, min_size=1, max_size=4).map("/".join)
 

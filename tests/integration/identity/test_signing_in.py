@@ -9,7 +9,7 @@ import pytest
 from tests.integration.identity.world import PASSWORD, World
 
 from runstead.platform.identity.authentication import open_cookie, seal_cookie
-from runstead.platform.identity.sessions import Visitor
+from runstead.platform.identity.visitor import Visitor
 from runstead.testing.scenario import AS_OPERATOR, Scenario
 
 
@@ -26,7 +26,7 @@ async def test_somebody_signs_in_is_known_and_signs_out(world: World) -> None:
     user_id, browser = await world.person("Ada", "viewer")
     me = (await browser.get("/auth/me")).json()
     assert (me["kind"], me["id"], me["name"], me["roles"]) == ("user", user_id, "Ada", ["viewer"])
-    assert (await browser.post("/auth/logout")).status_code == 204
+    assert (await browser.post("/auth/logout")).status_code == 200
     assert (await browser.get("/auth/me")).json()["kind"] == "anonymous"
     assert "session.end" in world.trail.actions()
 
@@ -215,7 +215,7 @@ async def test_a_changed_password_ends_every_session_and_this_browser_gets_a_new
     assert (wrong.status_code, error(wrong)) == (401, "E_AUTH")
     weak = await here.post("/auth/password", json={**change, "new": "password123"})
     assert (weak.status_code, error(weak)) == (422, "E_WEAK_PASSWORD")
-    assert (await here.post("/auth/password", json=change)).status_code == 204
+    assert (await here.post("/auth/password", json=change)).status_code == 200
     assert here.cookies["runstead"] != old
     assert (await here.get("/auth/me")).json()["kind"] == "user"
     assert (await there.get("/auth/me")).json()["kind"] == "anonymous"

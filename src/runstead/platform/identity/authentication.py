@@ -14,13 +14,12 @@ from runstead.kernel.secret import Secret
 from runstead.platform.identity.actor import ADMINISTRATOR, ANONYMOUS, OPERATOR, Actor
 from runstead.platform.identity.errors import LockedError
 from runstead.platform.identity.lockout import Lockout
-from runstead.platform.identity.model import Session
-from runstead.platform.identity.ports import Sealer
-from runstead.platform.identity.sessions import Visitor
-from runstead.platform.identity.tokens import PREFIX
+from runstead.platform.identity.model import TOKEN_PREFIX, Session
+from runstead.platform.identity.visitor import Visitor
 
 if TYPE_CHECKING:
     from runstead.platform.identity.accounts import Accounts
+    from runstead.platform.identity.ports import Sealer
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -140,7 +139,7 @@ class Identity:
         if found is None and self._accounts is not None:
             for _name, value in sent:
                 if (
-                    value.startswith(PREFIX)
+                    value.startswith(TOKEN_PREFIX)
                     and (found := await self._accounts.tokens.find(value)) is not None
                 ):
                     break

@@ -11,7 +11,7 @@ from runstead.platform.cli import Client, CliError, ExitCode, JsonFlag, Output, 
 users = App(name="users", help="People: invite, change, disable.")
 groups = App(name="groups", help="Groups of people, and grants on single things.")
 
-_USER_COLUMNS = ["id", "name", "mail", "roles", "disabled", "created_at"]
+_USER_COLUMNS = ["id", "name", "mail", "roles", "status", "created_at"]
 _GROUP_COLUMNS = ["id", "name", "roles", "members"]
 _GRANT_COLUMNS = ["id", "subject", "permission", "resource", "created_by"]
 
@@ -92,7 +92,7 @@ def change(
         key: value for key, value in (("name", rename), ("mail", mail), ("roles", role)) if value is not None
     }
     if disable or enable:
-        values["disabled"] = disable
+        values["status"] = "disabled" if disable else "active"
     with Client.from_environment() as client:
         user = client.request("PATCH", f"/api/users/{_user_id(client, name)}", json=values)
     Output(json=json).item(user, f"{user['id']} {user['name']}: {', '.join(user['roles']) or 'no roles'}")

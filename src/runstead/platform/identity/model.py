@@ -13,6 +13,9 @@ NAME_CHARS_MAX: Final = 64
 MAIL_CHARS_MAX: Final = 254
 PASSWORD_CHARS_MAX: Final = 1024
 
+#: What every API token begins with, so that scanners recognise a leaked one.
+TOKEN_PREFIX: Final = "rst_"  # noqa: S105 - the beginning of all of them
+
 #: Letters, digits and a few signs; begins with a letter or digit.
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 MAIL_PATTERN: Final = r"^[^@\s\x00-\x1f]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,186}[A-Za-z0-9])?$"
@@ -48,7 +51,7 @@ class User:
             "mail": self.mail,
             "mail_verified": self.mail_verified,
             "roles": list(self.roles),
-            "disabled": self.disabled,
+            "status": "disabled" if self.disabled else "active",
             "has_password": self.has_password,
             "created_at": rfc3339(self.created_at),
             "updated_at": rfc3339(self.updated_at),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from runstead.platform.identity.model import Session
 from runstead.platform.identity.ports import Trail
 from runstead.platform.identity.settings import IdentitySettings
 from runstead.platform.identity.tables import sessions
+from runstead.platform.identity.visitor import AGENT_CHARS_MAX, Visitor
 from runstead.platform.storage.sql import Database
 
 #: Seconds for which a session that was looked up is believed without another look: what a change of rights on another node
@@ -34,22 +34,6 @@ BELIEVED_MAX: Final = 5000
 
 #: Seconds between two notes of when a session was last used.
 SEEN_SECONDS: Final = 60
-
-AGENT_CHARS_MAX: Final = 256
-_DIGITS: Final = re.compile(r"[\d._]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """What a request tells of the browser that it comes from."""
-
-    address: str
-    agent: str = ""
-
-    @property
-    def browser(self) -> str:
-        """The browser without its version, which changes under a session that goes on."""
-        return _DIGITS.sub("", self.agent)[:AGENT_CHARS_MAX]
 
 
 @dataclass(frozen=True, slots=True)

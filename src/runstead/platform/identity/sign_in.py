@@ -12,8 +12,9 @@ from runstead.platform.identity.model import User, key_of
 from runstead.platform.identity.passwords import Passwords
 from runstead.platform.identity.people import People
 from runstead.platform.identity.ports import Trail
-from runstead.platform.identity.sessions import Sessions, SignedIn, Visitor
+from runstead.platform.identity.sessions import Sessions, SignedIn
 from runstead.platform.identity.tables import users
+from runstead.platform.identity.visitor import Visitor
 from runstead.platform.storage.sql import Database
 
 

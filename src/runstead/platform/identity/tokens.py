@@ -23,12 +23,11 @@ from runstead.platform.identity.actor import Actor
 from runstead.platform.identity.directory import actor_of_user, find_user
 from runstead.platform.identity.errors import TooManyError, UserNotFoundError
 from runstead.platform.identity.high_entropy import fits, hash_of, new_secret
-from runstead.platform.identity.model import Token
+from runstead.platform.identity.model import TOKEN_PREFIX, Token
 from runstead.platform.identity.ports import Trail
 from runstead.platform.identity.tables import tokens
 from runstead.platform.storage.sql import Database
 
-PREFIX: Final = "rst_"
 TOKENS_PER_USER_MAX: Final = 100
 _FORM: Final = re.compile(r"rst_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
@@ -100,7 +99,7 @@ class Tokens:
             traced(connection)
 
         await self._db.write(work)
-        return token, f"{PREFIX}{token.id}_{secret}"
+        return token, f"{TOKEN_PREFIX}{token.id}_{secret}"
 
     async def find(self, text: str) -> Actor | None:
         """Whoever a token speaks for; None when it is none, or no longer."""

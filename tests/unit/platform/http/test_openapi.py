@@ -125,11 +125,25 @@ async def test_every_operation_names_its_errors_in_our_shape() -> None:
 async def test_a_guard_says_which_credentials_open_it() -> None:
     document = await described()
     put_outer = document["paths"]["/outer/{name}"]["put"]
-    assert put_outer["security"] == [{"bearer": []}, {"adminToken": []}, {"masterPassword": []}]
+    assert put_outer["security"] == [
+        {"bearer": []},
+        {"session": []},
+        {"adminToken": []},
+        {"masterPassword": []},
+    ]
     assert put_outer["x-runstead-actions"] == ["jobs.start"]
-    assert document["paths"]["/outer"]["delete"]["security"] == [{"bearer": []}, {"adminToken": []}]
+    assert document["paths"]["/outer"]["delete"]["security"] == [
+        {"bearer": []},
+        {"session": []},
+        {"adminToken": []},
+    ]
     assert "security" not in document["paths"]["/events"]["get"]
-    assert set(document["components"]["securitySchemes"]) == {"bearer", "adminToken", "masterPassword"}
+    assert set(document["components"]["securitySchemes"]) == {
+        "bearer",
+        "session",
+        "adminToken",
+        "masterPassword",
+    }
 
 
 async def test_schemas_say_all_that_the_validation_checks() -> None:

@@ -88,6 +88,8 @@ def _user(accounts: Accounts) -> list[Any]:
     @patch("/{user_id:str}", summary="Change somebody", guards=[guard("users.write")], responses=_TAKEN)
     async def change_user(user_id: FromPath[str], data: JSONBody[UserChange]) -> UserView:
         values = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not UNSET}
+        if "status" in values:
+            values["disabled"] = values.pop("status") == "disabled"
         user = await people.change(user_id, **values)
         accounts.forget()
         return UserView(**user.as_json())

@@ -9,7 +9,8 @@ from litestar.datastructures import Cookie
 from runstead.platform.http.scope import header_of
 from runstead.platform.identity.accounts import Accounts
 from runstead.platform.identity.authentication import COOKIE, SECURE_COOKIE, seal_cookie
-from runstead.platform.identity.sessions import AGENT_CHARS_MAX, SignedIn, Visitor
+from runstead.platform.identity.sessions import SignedIn
+from runstead.platform.identity.visitor import AGENT_CHARS_MAX, Visitor
 
 
 def visitor_of(scope: Any) -> Visitor:

@@ -105,7 +105,7 @@ class UserView(msgspec.Struct, kw_only=True):
     mail: str | None
     mail_verified: bool
     roles: list[str]
-    disabled: bool
+    status: Literal["active", "disabled"]
     has_password: bool
     created_at: str
     updated_at: str
@@ -132,7 +132,7 @@ class UserChange(_OfLines, forbid_unknown_fields=True, kw_only=True):
     name: Name | UnsetType = UNSET
     mail: Mail | UnsetType | None = UNSET
     roles: Roles | UnsetType = UNSET
-    disabled: bool | UnsetType = UNSET
+    status: Literal["active", "disabled"] | UnsetType = UNSET
 
 
 class NewLink(_OfLines, forbid_unknown_fields=True, kw_only=True):

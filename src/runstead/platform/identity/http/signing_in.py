@@ -10,6 +10,7 @@ from litestar.params import FromPath, JSONBody
 from runstead.kernel.errors import NotFoundError
 from runstead.platform.http.scope import actor_of
 from runstead.platform.identity.accounts import Accounts
+from runstead.platform.identity.actor import ANONYMOUS
 from runstead.platform.identity.errors import SignInError
 from runstead.platform.identity.http.cookies import no_cookies, session_cookie, visitor_of
 from runstead.platform.identity.http.schemas import Join, Login, Me, NewPassword, Proof, Reset, SessionView
@@ -41,10 +42,11 @@ def _doors(accounts: Accounts) -> list[Any]:
         )
         return _welcome(accounts, request, signed_in, secret)
 
-    @post("/logout", summary="Sign out", guards=[guard("server.public")], status_code=204)
-    async def logout(request: _AnyRequest) -> Response[None]:
+    @post("/logout", summary="Sign out", guards=[guard("server.public")], status_code=200)
+    async def logout(request: _AnyRequest) -> Response[Me]:
         await _end_old(accounts, request)
-        return Response(None, status_code=204, cookies=no_cookies(request.scope))
+        request.scope["state"]["actor"] = ANONYMOUS
+        return Response(_me(request.scope, None), cookies=no_cookies(request.scope), headers=_ONCE)
 
     @get("/me", summary="Who am I?", guards=[guard("server.public")])
     async def me(request: _AnyRequest) -> Response[Me]:
@@ -88,18 +90,17 @@ def _self(accounts: Accounts) -> list[Any]:
         method = await _proved(accounts, request, data.password, data.code)
         await accounts.sessions.prove(actor_of(request.scope).credential_id, method=method)
 
-    @post("/password", summary="Change your password", guards=[guard("self.write")], status_code=204)
-    async def password(request: _AnyRequest, data: JSONBody[NewPassword]) -> Response[None]:
+    @post("/password", summary="Change your password", guards=[guard("self.write")], status_code=200)
+    async def password(request: _AnyRequest, data: JSONBody[NewPassword]) -> Response[Me]:
         actor = actor_of(request.scope)
         method = await _proved(accounts, request, data.current, data.code)
         await accounts.people.set_password(actor.id, data.new)
         accounts.forget()
         if request.scope["state"].get("session") is None:
-            return Response(None, status_code=204)
+            return Response(_me(request.scope, None), headers=_ONCE)
         # A new session for this browser too: whoever had copied its cookie is out.
         signed_in, secret = await accounts.sessions.begin(actor.id, visitor_of(request.scope), method=method)
-        cookie = session_cookie(accounts, request.scope, signed_in, secret)
-        return Response(None, status_code=204, cookies=[cookie])
+        return _welcome(accounts, request, signed_in, secret)
 
     @get("/sessions", summary="Where you are signed in", guards=[guard("self.read")])
     async def sessions(request: _AnyRequest) -> list[SessionView]:

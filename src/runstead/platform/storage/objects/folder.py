@@ -109,7 +109,7 @@ class FolderObjects:
         self._make_folder(path.parent)
         temporary = self._write_temporary(data)
         try:
-            path.hardlink_to(temporary)
+            self._link(path, temporary)
         except FileExistsError:
             # Whoever asks next may build upon that object, while its own creator may not have come to this line yet.
             self._sync_folder(path.parent)
@@ -118,10 +118,31 @@ class FolderObjects:
             temporary.unlink()
         self._sync_folder(path.parent)
 
+    def _link(self, path: Path, temporary: Path) -> None:
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            if not path.is_dir() or not self._remove_empty(path):
+                raise
+            path.hardlink_to(temporary)
+
+    def _remove_empty(self, folder: Path) -> bool:
+        """Remove what deleted objects have left: folders without any. False when there is an object in them."""
+        with self._lock:
+            self._durable = {one for one in self._durable if not one.is_relative_to(folder)}
+        try:
+            for inner, _folders, _files in os.walk(folder, topdown=False):
+                Path(inner).rmdir()
+        except OSError:
+            return False
+        return True
+
     def _replace(self, path: Path, data: bytes) -> None:
         self._make_folder(path.parent)
         temporary = self._write_temporary(data)
         try:
+            if path.is_dir():
+                self._remove_empty(path)
             temporary.replace(path)
         except IsADirectoryError:
             raise ObjectExistsError("this key is the folder of another object") from None
