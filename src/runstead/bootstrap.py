@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "jobs": ("runstead.capabilities.jobs.cli:app", "Commands with live output."),
     "logs": ("runstead.capabilities.logs.cli:app", "Log events: send, search, projects."),
     "records": ("runstead.capabilities.records.cli:app", "Immutable records of runs."),
+    "audit": ("runstead.platform.audit.cli:app", "Who did what: read, export, verify."),
     "users": ("runstead.platform.identity.cli:users", "People: invite, change, disable."),
     "groups": ("runstead.platform.identity.cli:groups", "Groups of people, and grants on single things."),
 }
@@ -44,10 +45,12 @@ def main(argv: Sequence[str]) -> int:
 def sections() -> Mapping[str, SectionSpec]:
     """What may stand in the configuration beside the platform's own sections."""
     from runstead.capabilities import apps, endpoints, jobs, logs, records
+    from runstead.platform import audit
     from runstead.platform.identity.settings import SECTION as IDENTITY
 
     return {
         "identity": IDENTITY,
+        "audit": audit.SECTION,
         "apps": apps.SECTION,
         "endpoints": endpoints.SECTION,
         "runs": endpoints.RUNS_SECTION,
@@ -60,12 +63,14 @@ def sections() -> Mapping[str, SectionSpec]:
 def migrations() -> Mapping[str, Path]:
     """Branch → folder of its revisions: of all capabilities, for a database that knows more than we do is refused."""
     from runstead.capabilities import apps, jobs, logs
+    from runstead.platform import audit
     from runstead.platform.identity.tables import MIGRATIONS as IDENTITY
     from runstead.platform.storage import sql
 
     return {
         "platform": sql.MIGRATIONS,
         "identity": IDENTITY,
+        "audit": audit.MIGRATIONS,
         "apps": apps.MIGRATIONS,
         "jobs": jobs.MIGRATIONS,
         "logs": logs.MIGRATIONS,
@@ -106,6 +111,7 @@ class _Platform:
     db: Any
     objects: Any
     sealer: Any
+    audit: Any
     accounts: Any
     pool: Any
     supervisor: Any
@@ -125,6 +131,8 @@ async def opened(settings: Settings) -> AsyncIterator[Server]:
     :raises RunsteadError: a part could not be opened.
     """
     from runstead.capabilities import endpoints, jobs
+    from runstead.platform.audit.denials import Denials
+    from runstead.platform.audit.http import audit_routes
     from runstead.platform.execution.process import sandbox_status
     from runstead.platform.http import build_app
     from runstead.platform.identity import Identity
@@ -145,9 +153,11 @@ async def opened(settings: Settings) -> AsyncIterator[Server]:
             ),
             health=parts.health,
             metrics=parts.metrics,
-            routes=identity_routes(parts.accounts),
+            routes=[*identity_routes(parts.accounts), audit_routes(parts.audit)],
             tracing=parts.tracing,
+            witness=Denials(parts.audit),
         )
+        await stack.enter_async_context(parts.audit.opened())
         await stack.enter_async_context(parts.accounts.opened())
         for capability in capabilities:
             if capability.lifespan is not None:
@@ -169,6 +179,7 @@ async def opened(settings: Settings) -> AsyncIterator[Server]:
 
 async def _open_platform(settings: Settings, stack: AsyncExitStack) -> _Platform:
     from runstead.data_folder import admin_token, data_folder
+    from runstead.platform.audit import Audit
     from runstead.platform.execution.process import Supervisor
     from runstead.platform.execution.script import ScriptPool
     from runstead.platform.identity.accounts import open_accounts
@@ -187,6 +198,7 @@ async def _open_platform(settings: Settings, stack: AsyncExitStack) -> _Platform
     )
     await migrate(db, migrations())
     sealer = open_sealer(data_dir, credentials.master_key)
+    audit = Audit(db, key=sealer.derive(b"audit"), settings=settings.section("audit"), clock=db.clock)
     pool = ScriptPool(workers=settings.execution.script_workers, sandbox=settings.execution.sandbox)
     tracing = None
     if (collector := settings.observability.otlp_endpoint) is not None:
@@ -195,7 +207,8 @@ async def _open_platform(settings: Settings, stack: AsyncExitStack) -> _Platform
         db=db,
         objects=open_objects(settings.storage.objects_url),
         sealer=sealer,
-        accounts=open_accounts(db, settings=settings.section("identity"), sealer=sealer),
+        audit=audit,
+        accounts=open_accounts(db, settings=settings.section("identity"), sealer=sealer, trail=audit),
         pool=await stack.enter_async_context(pool),
         supervisor=Supervisor(),
         metrics=Metrics(),
@@ -215,14 +228,19 @@ def _capabilities(settings: Settings, parts: _Platform) -> Sequence[Capability]:
     data_dir, sandbox = settings.storage.data_dir, settings.execution.sandbox
     loopback = is_loopback(settings.server.host)
     log_store = logs.capability(
-        settings=settings.section("logs"), db=db, sealer=parts.sealer, registry=registry
+        settings=settings.section("logs"), db=db, sealer=parts.sealer, registry=registry, trail=parts.audit
     )
     sink = log_store.services["intake"]
     record_store = records.capability(
         settings=settings.section("records"), objects=parts.objects, loopback=loopback, registry=registry
     )
     app_host = apps.capability(
-        settings=settings.section("apps"), db=db, pool=parts.pool, profile=settings.profile, logs=sink
+        settings=settings.section("apps"),
+        db=db,
+        pool=parts.pool,
+        profile=settings.profile,
+        logs=sink,
+        trail=parts.audit,
     )
     endpoint_host = endpoints.capability(
         settings=settings.section("endpoints"),
@@ -247,6 +265,7 @@ def _capabilities(settings: Settings, parts: _Platform) -> Sequence[Capability]:
         sandbox=sandbox,
         shutdown_grace_seconds=settings.server.shutdown_grace_seconds,
         logs=sink,
+        trail=parts.audit,
         environ=settings.environment,
     )
     return log_store, record_store, endpoint_host, app_host, job_host

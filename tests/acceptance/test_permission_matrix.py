@@ -58,6 +58,7 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "DELETE /api/groups/{group_id}": ADMINS, "PUT /api/groups/{group_id}/members/{member}": ADMINS, "DELETE /api/groups/{group_id}/members/{member}": ADMINS,
     "GET /api/grants": ADMINS, "POST /api/grants": ADMINS, "DELETE /api/grants/{grant_id}": ADMINS,
     "GET /api/links": ADMINS, "POST /api/links": ADMINS, "DELETE /api/links/{link_id}": ADMINS, "GET /api/roles": ADMINS,
+    "GET /api/audit": ADMINS, "GET /api/audit/export": ADMINS, "GET /api/audit/verify": ADMINS,
     # Apps.
     "GET /api/apps": READERS | {"granted"},
     "GET /api/apps/{app_id}": READERS | {"granted"},

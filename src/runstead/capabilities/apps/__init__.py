@@ -16,6 +16,7 @@ from runstead.capabilities.apps.settings import SECTION, AppsSettings
 from runstead.capabilities.apps.store import AppStore
 from runstead.kernel.capability import Capability, HealthCheck
 from runstead.kernel.clock import Clock, SystemClock
+from runstead.kernel.trail import Trail
 from runstead.platform.execution.script import ScriptPool
 from runstead.platform.storage.sql import Database
 
@@ -43,6 +44,7 @@ def capability(
     profile: str,
     logs: LogSink | None = None,
     clock: Clock | None = None,
+    trail: Trail | None = None,
 ) -> Capability:
     """Put the capability together. No I/O.
 
@@ -50,7 +52,7 @@ def capability(
     """
     service = AppsService(
         settings=settings,
-        store=AppStore(db),
+        store=AppStore(db, trail),
         pool=pool,
         logs=logs or NoLogs(),
         clock=clock or SystemClock(),

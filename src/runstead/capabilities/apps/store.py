@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from runstead.capabilities.apps.model import App, Version, VersionStatus
 from runstead.kernel.clock import parse_rfc3339, rfc3339
+from runstead.kernel.trail import NoTrail, Trail
 from runstead.platform.storage.sql import Database
 
 metadata = sa.MetaData()
@@ -49,13 +50,17 @@ def digest_of(source: str) -> str:
 class AppStore:
     """Reads and writes apps."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, trail: Trail | None = None) -> None:
         self._db = db
+        self._trail = trail or NoTrail()
 
     async def add_version(
         self, app_id: str, *, source: str, author: str, message: str, at: datetime
     ) -> tuple[App, Version]:
         """Write a new version, and the (restricted) app when it is the first."""
+        traced = self._trail.note(
+            "app.put", resource=f"app:{app_id}", details={"message": message, "sha256": digest_of(source)}
+        )
 
         def work(connection: sa.Connection) -> tuple[App, Version]:
             known = _app(connection, app_id)
@@ -88,6 +93,7 @@ class AppStore:
             )
             app, version = _app(connection, app_id), _version(connection, app_id, number)
             assert app is not None and version is not None  # noqa: PT018, S101 - written above
+            traced(connection)
             return app, version
 
         return await self._db.write(work)
@@ -111,22 +117,29 @@ class AppStore:
 
     async def set_privileged(self, app_id: str, privileged: bool) -> bool:
         """False when there is no such app."""
+        traced = self._trail.note(
+            "app.privilege", resource=f"app:{app_id}", details={"privileged": privileged}
+        )
 
         def work(connection: sa.Connection) -> bool:
-            return bool(
-                connection.execute(
-                    apps.update().where(apps.c.id == app_id).values(privileged=privileged)
-                ).rowcount
-            )
+            update = apps.update().where(apps.c.id == app_id).values(privileged=privileged)
+            found = bool(connection.execute(update).rowcount)
+            if found:
+                traced(connection)
+            return found
 
         return await self._db.write(work)
 
     async def delete(self, app_id: str) -> bool:
         """Remove an app and its versions; False when there is none."""
+        traced = self._trail.note("app.delete", resource=f"app:{app_id}")
 
         def work(connection: sa.Connection) -> bool:
             connection.execute(versions.delete().where(versions.c.app_id == app_id))
-            return bool(connection.execute(apps.delete().where(apps.c.id == app_id)).rowcount)
+            gone = bool(connection.execute(apps.delete().where(apps.c.id == app_id)).rowcount)
+            if gone:
+                traced(connection)
+            return gone
 
         return await self._db.write(work)
 

@@ -18,6 +18,7 @@ from runstead.capabilities.jobs.settings import SECTION, JobsSettings
 from runstead.capabilities.jobs.store import JobStore
 from runstead.kernel.capability import Capability, HealthCheck
 from runstead.kernel.clock import Clock, SystemClock
+from runstead.kernel.trail import Trail
 from runstead.platform.execution.process import SandboxMode, Supervisor
 from runstead.platform.storage.sql import Database
 
@@ -48,6 +49,7 @@ def capability(
     shutdown_grace_seconds: float,
     logs: LogSink | None = None,
     clock: Clock | None = None,
+    trail: Trail | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Capability:
     """Put the capability together. No I/O.
@@ -58,7 +60,7 @@ def capability(
     """
     service = JobsService(
         settings=settings,
-        store=JobStore(db),
+        store=JobStore(db, trail),
         supervisor=supervisor,
         sandbox=sandbox,
         logs=logs or NoLogs(),

@@ -249,6 +249,7 @@ class JobsService:
         job = await self.get(job_id)
         if job.status.is_final:
             raise JobStateError(f"the job has ended already: {job.status}")
+        await self._store.asked_to_end(job_id, signal_name)
         active = self._active.get(job_id)
         task = next((task for task in self._tasks if task.get_name() == job_id), None)
         if active is not None:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from runstead.capabilities.jobs.model import Job, Outcome, Status
 from runstead.kernel.clock import parse_rfc3339, rfc3339
+from runstead.kernel.trail import NoTrail, Trail
 from runstead.platform.storage.sql import Database, Outbox
 
 metadata = sa.MetaData()
@@ -63,11 +64,16 @@ EventOf = Callable[[Job], tuple[str, Mapping[str, Any]] | None]
 class JobStore:
     """Reads and writes jobs."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, trail: Trail | None = None) -> None:
         self._db = db
+        self._trail = trail or NoTrail()
 
     async def insert(self, job: Job, *, queue_limit: int) -> bool:
         """Write a queued job; False when as many as may wait do so already."""
+
+        traced = self._trail.note(
+            "job.start", resource=f"job:{job.id}", details={"command": job.command[:500]}
+        )
 
         def work(connection: sa.Connection) -> bool:
             waiting = connection.scalar(
@@ -94,6 +100,7 @@ class JobStore:
                 )
             )
             _insert_attempt(connection, job.id, 1)
+            traced(connection)
             return True
 
         return await self._db.write(work)
@@ -114,6 +121,12 @@ class JobStore:
         """All of one state, oldest first."""
         query = _newest.where(jobs.c.status == status).order_by(jobs.c.id)
         return await self._db.read(lambda connection: [_job(row) for row in connection.execute(query)])
+
+    async def asked_to_end(self, job_id: str, signal_name: str) -> None:
+        """Write down that somebody wants it to end: how it did is another matter."""
+        await self._db.write(
+            self._trail.note("job.kill", resource=f"job:{job_id}", details={"signal": signal_name})
+        )
 
     async def attempts(self, job_id: str) -> list[Mapping[str, Any]]:
         """What is known of each attempt, the first one first."""
@@ -195,11 +208,13 @@ class JobStore:
 
     async def delete(self, job_id: str) -> bool:
         """Remove a job that has ended. False when it has not, or is gone."""
+        traced = self._trail.note("job.delete", resource=f"job:{job_id}")
 
         def work(connection: sa.Connection) -> bool:
             final = [status for status in Status if status.is_final]
             gone = connection.execute(jobs.delete().where(jobs.c.id == job_id, jobs.c.status.in_(final)))
             if gone.rowcount:
+                traced(connection)
                 connection.execute(attempts.delete().where(attempts.c.job_id == job_id))
             return bool(gone.rowcount)
 

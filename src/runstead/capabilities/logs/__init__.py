@@ -15,6 +15,7 @@ from runstead.capabilities.logs.service import LogsService
 from runstead.capabilities.logs.settings import SECTION, LogsSettings
 from runstead.kernel.capability import Capability, HealthCheck
 from runstead.kernel.clock import Clock, SystemClock
+from runstead.kernel.trail import Trail
 from runstead.platform.storage.sql import Database
 
 __all__ = [
@@ -37,6 +38,7 @@ def capability(
     db: Database,
     sealer: Sealer,
     clock: Clock | None = None,
+    trail: Trail | None = None,
     registry: CollectorRegistry | None = None,
 ) -> Capability:
     """Put the capability together. No I/O.
@@ -50,7 +52,7 @@ def capability(
     from runstead.capabilities.logs.http import LogsDispatcher
 
     service = LogsService(
-        settings=settings, db=db, sealer=sealer, clock=clock or SystemClock(), registry=registry
+        settings=settings, db=db, sealer=sealer, clock=clock or SystemClock(), registry=registry, trail=trail
     )
 
     async def probe() -> Mapping[str, Any]:

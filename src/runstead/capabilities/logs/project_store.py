@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from runstead.capabilities.logs.errors import SlugTakenError
 from runstead.capabilities.logs.tables import events, projects
+from runstead.kernel.trail import NoTrail, Trail
 from runstead.platform.storage.sql import Database
 
 
@@ -34,8 +35,9 @@ class ProjectRow:
 class ProjectStore:
     """Rows of projects."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, trail: Trail | None = None) -> None:
         self._db = db
+        self._trail = trail or NoTrail()
 
     async def all(self) -> list[ProjectRow]:
         """All of them by slug; deleted ones too, as long as they have events."""
@@ -67,33 +69,50 @@ class ProjectStore:
             **settings,
         }
 
+        traced = self._trail.note("project.create", resource=f"log:{slug}")
+
         def work(connection: sa.Connection) -> None:
             # Not by the constraint alone: its error does not tell which one it was.
             if connection.execute(sa.select(projects.c.id).where(projects.c.slug == slug)).first():
                 raise SlugTakenError
             connection.execute(sa.insert(projects).values(values))
+            traced(connection)
 
         await self._db.write(work)
 
-    async def change(self, project_id: int, values: Mapping[str, Any], *, now: int) -> bool:
-        """Change columns; whether the project is still there."""
+    async def change(
+        self, project_id: int, values: Mapping[str, Any], *, now: int, action: str | None = None
+    ) -> bool:
+        """Change columns; whether the project is still there.
+
+        :param action: what the trail calls it; None: it is not worth an entry.
+        """
+        traced = self._trail.note(action, resource=f"log:{project_id}") if action else None
         statement = (
             sa.update(projects)
             .where(projects.c.id == project_id, projects.c.deleted_at.is_(None))
             .values({**values, "updated_at": now})
         )
-        return await self._db.write(lambda connection: connection.execute(statement).rowcount == 1)
+
+        def work(connection: sa.Connection) -> bool:
+            found = connection.execute(statement).rowcount == 1
+            if found and traced is not None:
+                traced(connection)
+            return found
+
+        return await self._db.write(work)
 
     async def rekey(self, project_id: int, *, key_hash: str, secret_sealed: bytes, now: int) -> bool:
         """Replace key and secret; whether the project is still there."""
         sealed = base64.b64encode(secret_sealed).decode()
-        return await self.change(project_id, {"key_hash": key_hash, "secret_sealed": sealed}, now=now)
+        values = {"key_hash": key_hash, "secret_sealed": sealed}
+        return await self.change(project_id, values, now=now, action="project.rotate")
 
     async def delete(self, project_id: int, *, now: int) -> bool:
         """Free the slug and the key at once; the events follow in small steps. Whether it was still there."""
         gone = f"~{project_id}"
         values = {"slug": gone, "key_hash": gone, "secret_sealed": "", "deleted_at": now}
-        return await self.change(project_id, values, now=now)
+        return await self.change(project_id, values, now=now, action="project.delete")
 
     async def forget(self, project_id: int) -> None:
         """Remove a deleted project that has no events any more."""

@@ -22,6 +22,7 @@ from runstead.capabilities.logs.projects import Projects
 from runstead.capabilities.logs.settings import LogsSettings
 from runstead.capabilities.logs.store import EventStore, StateStore
 from runstead.kernel.clock import Clock
+from runstead.kernel.trail import Trail
 from runstead.platform.storage.sql import Database
 
 
@@ -36,6 +37,7 @@ class LogsService:
         sealer: Sealer,
         clock: Clock,
         registry: CollectorRegistry | None = None,
+        trail: Trail | None = None,
     ) -> None:
         """Put the parts together. No I/O."""
         figures = Figures(registry)
@@ -43,7 +45,7 @@ class LogsService:
         self._store = EventStore(db)
         self._indexer = Indexer(self._store)
         self.limits = Limits(settings=settings, clock=clock)
-        self.projects = Projects(store=ProjectStore(db), sealer=sealer, settings=settings, clock=clock)
+        self.projects = Projects(store=ProjectStore(db, trail), sealer=sealer, settings=settings, clock=clock)
         self.maintenance = Maintenance(
             projects=self.projects,
             store=self._store,

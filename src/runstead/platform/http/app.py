@@ -14,7 +14,7 @@ from runstead.platform.http.dispatch import Dispatch
 from runstead.platform.http.documentation import DOCUMENTATION_ROUTES
 from runstead.platform.http.info import ServerInfo
 from runstead.platform.http.middleware.access import Access
-from runstead.platform.http.middleware.authentication import Authentication
+from runstead.platform.http.middleware.authentication import Authentication, Witness
 from runstead.platform.http.middleware.body_limit import BodyLimit, BodyLimiter
 from runstead.platform.http.middleware.compression import Compression
 from runstead.platform.http.middleware.error_boundary import ErrorBoundary
@@ -42,11 +42,12 @@ def build_app(
     body_limits: Iterable[BodyLimit] = (),
     lifespan: Lifespan | None = None,
     tracing: Tracing | None = None,
+    witness: Witness | None = None,
 ) -> ASGIApp:
     """Put the stack around what the capabilities serve. No I/O.
 
     The capabilities' health checks are added to ``health``. ``lifespan`` is for servers that speak the lifespan protocol;
-    :func:`serve` does not, its caller opens everything before it.
+    :func:`serve` does not, its caller opens everything before it. ``witness`` hears of whom the stack refused.
     """
     info = info or ServerInfo()
     for capability in capabilities:
@@ -71,7 +72,7 @@ def build_app(
         ErrorBoundary,
         partial(OriginGuard, host=settings.host, allowed_hosts=settings.allowed_hosts),
         partial(BodyLimiter, default=settings.body_max_bytes, limits=limits),
-        partial(Authentication, identity=identity),
+        partial(Authentication, identity=identity, witness=witness),
         Compression,
     ]
     app: ASGIApp = Dispatch(dispatchers, router, methods_of(router))

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from runstead.kernel.clock import Clock
+from runstead.kernel.trail import NoTrail, Trail
 from runstead.platform.identity.actor import ROLE_ADMINISTRATOR
 from runstead.platform.identity.groups import Groups
 from runstead.platform.identity.links import Links, link_path
 from runstead.platform.identity.lockout import Lockout
 from runstead.platform.identity.passwords import Passwords
 from runstead.platform.identity.people import People
-from runstead.platform.identity.ports import NoTrail, Sealer, Trail
+from runstead.platform.identity.ports import Sealer
 from runstead.platform.identity.sessions import Sessions
 from runstead.platform.identity.settings import IdentitySettings
 from runstead.platform.identity.sign_in import NoFactors, SecondFactors, SignIn

@@ -12,6 +12,7 @@ from runstead.kernel.clock import Clock, parse_rfc3339, rfc3339
 from runstead.kernel.errors import NotFoundError
 from runstead.kernel.ids import new_id
 from runstead.kernel.limits import PAGE_ROWS_MAX
+from runstead.kernel.trail import Trail
 from runstead.platform.identity.directory import find_group, find_user, groups_of
 from runstead.platform.identity.errors import (
     CycleError,
@@ -22,7 +23,6 @@ from runstead.platform.identity.errors import (
 )
 from runstead.platform.identity.model import Group, StoredGrant, key_of
 from runstead.platform.identity.people import role_names
-from runstead.platform.identity.ports import Trail
 from runstead.platform.identity.tables import grants, groups, members
 from runstead.platform.storage.sql import ConstraintError, Database
 from runstead.platform.storage.sql.waiting import Work

@@ -12,11 +12,11 @@ import sqlalchemy as sa
 from runstead.kernel.clock import Clock, parse_rfc3339, rfc3339
 from runstead.kernel.errors import NotFoundError
 from runstead.kernel.ids import new_id
+from runstead.kernel.trail import Trail
 from runstead.platform.identity.errors import LinkError, TooManyError
 from runstead.platform.identity.high_entropy import fits, hash_of, new_secret
 from runstead.platform.identity.model import Link, LinkKind, User
 from runstead.platform.identity.people import People, role_names
-from runstead.platform.identity.ports import Trail
 from runstead.platform.identity.tables import links
 from runstead.platform.storage.sql import Database
 

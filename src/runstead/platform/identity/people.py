@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from runstead.kernel.clock import Clock, rfc3339
 from runstead.kernel.ids import new_id
 from runstead.kernel.limits import PAGE_ROWS_MAX
+from runstead.kernel.trail import Trail
 from runstead.platform.identity.actor import ROLE_ADMINISTRATOR
 from runstead.platform.identity.directory import find_user, user_of
 from runstead.platform.identity.errors import (
@@ -21,7 +22,6 @@ from runstead.platform.identity.errors import (
 )
 from runstead.platform.identity.model import User, key_of
 from runstead.platform.identity.passwords import Passwords
-from runstead.platform.identity.ports import Trail
 from runstead.platform.identity.roles import ALIASES, ROLES
 from runstead.platform.identity.tables import external, grants, links, members, sessions, tokens, users
 from runstead.platform.storage.sql import ConstraintError, Database

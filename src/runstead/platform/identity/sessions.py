@@ -14,12 +14,12 @@ import sqlalchemy as sa
 from runstead.kernel.clock import Clock, parse_rfc3339, rfc3339
 from runstead.kernel.errors import NotFoundError
 from runstead.kernel.ids import new_id
+from runstead.kernel.trail import Trail
 from runstead.platform.identity.actor import Actor
 from runstead.platform.identity.directory import actor_of_user, find_user
 from runstead.platform.identity.high_entropy import fits, hash_of, new_secret
 from runstead.platform.identity.lockout import origin_of
 from runstead.platform.identity.model import Session
-from runstead.platform.identity.ports import Trail
 from runstead.platform.identity.settings import IdentitySettings
 from runstead.platform.identity.tables import sessions
 from runstead.platform.identity.visitor import AGENT_CHARS_MAX, Visitor

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from runstead.kernel.clock import Clock
+from runstead.kernel.trail import Trail
 from runstead.platform.identity.errors import LockedError, SecondFactorError, SignInError
 from runstead.platform.identity.lockout import Lockout
 from runstead.platform.identity.model import User, key_of
 from runstead.platform.identity.passwords import Passwords
 from runstead.platform.identity.people import People
-from runstead.platform.identity.ports import Trail
 from runstead.platform.identity.sessions import Sessions, SignedIn
 from runstead.platform.identity.tables import users
 from runstead.platform.identity.visitor import Visitor
