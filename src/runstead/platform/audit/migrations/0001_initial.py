@@ -64,6 +64,7 @@ def upgrade() -> None:
         sa.Column("seal", sa.Text, nullable=False),
     )
     # There from the beginning, so that the first two who append meet at a row that they can lock.
-    op.execute(f"INSERT INTO audit_marks (name, seq, hash, seal) VALUES ('head', 0, '{'0' * 64}', '')")
+    marks = sa.table("audit_marks", *(sa.column(name) for name in ("name", "seq", "hash", "seal")))
+    op.execute(marks.insert().values(name="head", seq=0, hash="0" * 64, seal=""))
     for statement in _SQLITE if op.get_bind().dialect.name == "sqlite" else _POSTGRESQL:
         op.execute(statement)

@@ -19,10 +19,15 @@ from runstead.platform.storage.sql.errors import (
 )
 from runstead.platform.storage.sql.guard import OwnTransaction, guard, transaction
 from runstead.platform.storage.sql.threads import WorkThreads
+from runstead.platform.storage.sql.turns import Turns
 from runstead.platform.storage.sql.waiting import Waiting
 
 #: Times that a work is run when PostgreSQL refuses its transaction for the sake of others, or the connection was stale.
 ATTEMPTS_MAX: Final = 12
+
+#: Attempts beside the other writers of this process; further ones are made alone, or works that all touch one row would
+#: push each other out until one of them has no attempt left.
+ATTEMPTS_TOGETHER: Final = 3
 
 #: Seconds between two attempts: doubled each time, with jitter, up to the maximum.
 BACK_OFF_SECONDS: Final = 0.002
@@ -61,6 +66,7 @@ class PostgresBackend:
         self.readers = WorkThreads(readers, "runstead-sql-reader")
         self.writers = WorkThreads(writers, "runstead-sql-writer")
         self.retries = 0
+        self._turns = Turns()
         self._committed = committed
         self._statement_timeout = f"{round(work_seconds_max * 1000)}ms"
         self._engine = sqlalchemy.create_engine(
@@ -108,15 +114,15 @@ class PostgresBackend:
         self.writers.submit(one, self._write)
 
     def _read(self, one: Waiting[Any]) -> None:
-        def attempt() -> None:
+        def attempt(_number: int) -> None:
             with self._reading.connect() as connection:
                 one.run(connection)
 
         self._try_again(attempt)
 
     def _write(self, one: Waiting[Any]) -> None:
-        def attempt() -> None:
-            with transaction(self._writing) as own:
+        def attempt(number: int) -> None:
+            with self._turns.taken(alone=number > ATTEMPTS_TOGETHER), transaction(self._writing) as own:
                 one.run(own.connection)
                 signals = _commit(own)
             if signals:
@@ -124,11 +130,11 @@ class PostgresBackend:
 
         self._try_again(attempt)
 
-    def _try_again(self, attempt: Callable[[], None]) -> None:
+    def _try_again(self, attempt: Callable[[int], None]) -> None:
         until = time.monotonic() + RETRY_SECONDS_MAX
         for number in range(1, ATTEMPTS_MAX + 1):
             try:
-                attempt()
+                attempt(number)
                 return
             except sqlalchemy.exc.DBAPIError as error:
                 again = is_disconnect(error) or is_serialization_failure(error)
