@@ -92,7 +92,12 @@ def audit_routes(audit: Audit) -> Router:
         more = found[-1].seq if len(found) == limit else None
         return AuditPage([AuditEntry(**one.as_json()) for one in found], more)
 
-    @get("/export", summary="All of it as a stream of lines", guards=[guard("audit.export")])
+    @get(
+        "/export",
+        summary="All of it as a stream of lines",
+        guards=[guard("audit.export")],
+        opt={"content_types": [content_type for _, content_type in FORMATS.values()]},
+    )
     async def export(
         form: Annotated[Literal["ndjson", "cef", "ocsf"], QueryParameter(name="format")] = "ndjson",
         actor: Actor = "",

@@ -202,11 +202,13 @@ def _describe_stream(responses: dict[str, Any], handler: Any) -> None:
     annotation = handler.parsed_fn_signature.return_type.annotation
     if not (isinstance(annotation, type) and issubclass(annotation, ByteStream)):
         return
-    content = {"application/octet-stream": {"schema": {"type": "string"}}}
+    types = handler.opt.get("content_types", ("application/octet-stream",))
+    content: dict[str, Any] = {each: {"schema": {"type": "string"}} for each in types}
     if issubclass(annotation, EventStream):
         content = {"text/event-stream": {"schema": _SSE_EVENT}}
-    for response in responses.values():
-        if list(response.get("content", ())) == ["application/json"]:
+    for status, response in responses.items():
+        # An error is no stream.
+        if status.startswith("2") and list(response.get("content", ())) == ["application/json"]:
             response["content"] = content
 
 
