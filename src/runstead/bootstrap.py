@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "logs": ("runstead.capabilities.logs.cli:app", "Log events: send, search, projects."),
     "records": ("runstead.capabilities.records.cli:app", "Immutable records of runs."),
     "audit": ("runstead.platform.audit.cli:app", "Who did what: read, export, verify."),
+    "secrets": ("runstead.platform.secrets.cli:app", "Secrets: put in, change, who uses them."),
     "users": ("runstead.platform.identity.cli:users", "People: invite, change, disable."),
     "groups": ("runstead.platform.identity.cli:groups", "Groups of people, and grants on single things."),
 }
@@ -45,11 +46,12 @@ def main(argv: Sequence[str]) -> int:
 def sections() -> Mapping[str, SectionSpec]:
     """What may stand in the configuration beside the platform's own sections."""
     from runstead.capabilities import apps, endpoints, jobs, logs, records
-    from runstead.platform import audit
+    from runstead.platform import audit, secrets
     from runstead.platform.identity.settings import SECTION as IDENTITY
 
     return {
         "identity": IDENTITY,
+        "secrets": secrets.SECTION,
         "audit": audit.SECTION,
         "apps": apps.SECTION,
         "endpoints": endpoints.SECTION,
@@ -63,13 +65,14 @@ def sections() -> Mapping[str, SectionSpec]:
 def migrations() -> Mapping[str, Path]:
     """Branch → folder of its revisions: of all capabilities, for a database that knows more than we do is refused."""
     from runstead.capabilities import apps, jobs, logs
-    from runstead.platform import audit
+    from runstead.platform import audit, secrets
     from runstead.platform.identity.tables import MIGRATIONS as IDENTITY
     from runstead.platform.storage import sql
 
     return {
         "platform": sql.MIGRATIONS,
         "identity": IDENTITY,
+        "secrets": secrets.MIGRATIONS,
         "audit": audit.MIGRATIONS,
         "apps": apps.MIGRATIONS,
         "jobs": jobs.MIGRATIONS,
@@ -110,7 +113,9 @@ class _Platform:
 
     db: Any
     objects: Any
-    sealer: Any
+    log_sealer: Any
+    master_keys: Any
+    vault: Any
     audit: Any
     accounts: Any
     pool: Any
@@ -137,6 +142,7 @@ async def opened(settings: Settings) -> AsyncIterator[Server]:
     from runstead.platform.http import build_app
     from runstead.platform.identity import Identity
     from runstead.platform.identity.http import identity_routes
+    from runstead.platform.secrets.http import secret_routes
     from runstead.platform.storage.sql import Outbox
 
     async with AsyncExitStack() as stack:
@@ -153,12 +159,18 @@ async def opened(settings: Settings) -> AsyncIterator[Server]:
             ),
             health=parts.health,
             metrics=parts.metrics,
-            routes=[*identity_routes(parts.accounts), audit_routes(parts.audit)],
+            routes=[
+                *identity_routes(parts.accounts),
+                audit_routes(parts.audit),
+                secret_routes(parts.vault, parts.master_keys, parts.audit),
+            ],
             tracing=parts.tracing,
             witness=Denials(parts.audit),
         )
         await stack.enter_async_context(parts.audit.opened())
         await stack.enter_async_context(parts.accounts.opened())
+        await stack.enter_async_context(parts.master_keys.opened())
+        await stack.enter_async_context(parts.vault.opened())
         for capability in capabilities:
             if capability.lifespan is not None:
                 await stack.enter_async_context(capability.lifespan())
@@ -184,7 +196,7 @@ async def _open_platform(settings: Settings, stack: AsyncExitStack) -> _Platform
     from runstead.platform.execution.script import ScriptPool
     from runstead.platform.identity.accounts import open_accounts
     from runstead.platform.observability import Health, Metrics, Redactor, Tracing, configure_logging
-    from runstead.platform.secrets import open_sealer
+    from runstead.platform.secrets import Vault, open_master_keys
     from runstead.platform.storage.objects import open_objects
     from runstead.platform.storage.sql import Database, migrate
 
@@ -197,8 +209,20 @@ async def _open_platform(settings: Settings, stack: AsyncExitStack) -> _Platform
         Database(settings.storage.database_url, readers=settings.storage.readers)
     )
     await migrate(db, migrations())
-    sealer = open_sealer(data_dir, credentials.master_key)
-    audit = Audit(db, key=sealer.derive(b"audit"), settings=settings.section("audit"), clock=db.clock)
+    vault_settings = settings.section("secrets")
+    master_keys = await open_master_keys(
+        db, data_dir=data_dir, given=credentials.master_key, command=vault_settings.key_command
+    )
+    audit_key = await master_keys.server_key("audit")
+    audit = Audit(db, key=audit_key, settings=settings.section("audit"), clock=db.clock)
+    vault = Vault(
+        db,
+        keyring=master_keys.keyring,
+        settings=vault_settings,
+        trail=audit,
+        masker=redactor,
+        clock=db.clock,
+    )
     pool = ScriptPool(workers=settings.execution.script_workers, sandbox=settings.execution.sandbox)
     tracing = None
     if (collector := settings.observability.otlp_endpoint) is not None:
@@ -206,9 +230,16 @@ async def _open_platform(settings: Settings, stack: AsyncExitStack) -> _Platform
     return _Platform(
         db=db,
         objects=open_objects(settings.storage.objects_url),
-        sealer=sealer,
+        log_sealer=await master_keys.sealer("logs"),
+        master_keys=master_keys,
+        vault=vault,
         audit=audit,
-        accounts=open_accounts(db, settings=settings.section("identity"), sealer=sealer, trail=audit),
+        accounts=open_accounts(
+            db,
+            settings=settings.section("identity"),
+            sealer=await master_keys.sealer("cookies"),
+            trail=audit,
+        ),
         pool=await stack.enter_async_context(pool),
         supervisor=Supervisor(),
         metrics=Metrics(),
@@ -228,7 +259,11 @@ def _capabilities(settings: Settings, parts: _Platform) -> Sequence[Capability]:
     data_dir, sandbox = settings.storage.data_dir, settings.execution.sandbox
     loopback = is_loopback(settings.server.host)
     log_store = logs.capability(
-        settings=settings.section("logs"), db=db, sealer=parts.sealer, registry=registry, trail=parts.audit
+        settings=settings.section("logs"),
+        db=db,
+        sealer=parts.log_sealer,
+        registry=registry,
+        trail=parts.audit,
     )
     sink = log_store.services["intake"]
     record_store = records.capability(

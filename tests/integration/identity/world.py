@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -51,12 +53,16 @@ class World:
     administrator: httpx.AsyncClient
     stack: AsyncExitStack
     capabilities: tuple[Capability, ...] = ()
+    routes: Sequence[Any] = ()
 
     async def browser(self, **headers: str) -> httpx.AsyncClient:
         """A client of its own, with its own cookies."""
         return await self.stack.enter_async_context(
             running(
-                *self.capabilities, accounts=self.accounts, headers={"User-Agent": "Firefox/140.0", **headers}
+                *self.capabilities,
+                accounts=self.accounts,
+                routes=self.routes,
+                headers={"User-Agent": "Firefox/140.0", **headers},
             )
         )
 
@@ -75,9 +81,15 @@ class World:
 
 
 @asynccontextmanager
-async def world_on(database: Database, *capabilities: Capability, **settings: Any) -> AsyncIterator[World]:
+async def world_on(
+    database: Database,
+    *capabilities: Capability,
+    routes: Sequence[Any] = (),
+    migrations: Mapping[str, Path] = MappingProxyType({}),
+    **settings: Any,
+) -> AsyncIterator[World]:
     """Put it together over an open database."""
-    await migrate(database, {"identity": MIGRATIONS})
+    await migrate(database, {"identity": MIGRATIONS, **migrations})
     clock, trail = FakeClock(), Trail()
     accounts = open_accounts(
         database,
@@ -89,6 +101,6 @@ async def world_on(database: Database, *capabilities: Capability, **settings: An
     )
     async with AsyncExitStack() as stack:
         administrator = await stack.enter_async_context(
-            running(*capabilities, accounts=accounts, headers=AS_ADMINISTRATOR)
+            running(*capabilities, accounts=accounts, routes=routes, headers=AS_ADMINISTRATOR)
         )
-        yield World(accounts, clock, trail, administrator, stack, capabilities)
+        yield World(accounts, clock, trail, administrator, stack, capabilities, routes)

@@ -47,6 +47,7 @@ ACTIONS: Final[dict[str, tuple[Severity, str]]] = {
     "project.rotate": ("notice", "A log project has other credentials."),
     "secret.create": ("notice", "A secret was put in."),
     "secret.delete": ("notice", "A secret was removed."),
+    "secret.expiring": ("warning", "A secret will expire soon."),
     "secret.master": ("notice", "The master key was changed."),
     "secret.read": ("info", "A secret was put in at its place of use."),
     "secret.update": ("notice", "A secret has another value."),

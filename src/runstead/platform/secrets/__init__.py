@@ -1,11 +1,37 @@
-"""Secrets at rest: sealed with the master key, opened only where they are used."""
+"""Secrets at rest: sealed under keys of their own, opened only where they are used."""
 
-from runstead.platform.secrets.sealer import (
-    MASTER_KEY_BYTES,
-    AesGcmSealer,
-    MasterKeyError,
-    SealBrokenError,
-    open_sealer,
+from runstead.platform.secrets.keyring import Keyring
+from runstead.platform.secrets.master_key import MASTER_KEY_BYTES, MasterKeyError
+from runstead.platform.secrets.model import (
+    REFERENCE,
+    SERVER_SCOPE,
+    SecretEntry,
+    SecretExistsError,
+    SecretExpiredError,
+    SecretNotFoundError,
 )
+from runstead.platform.secrets.opening import MasterKeys, open_master_keys
+from runstead.platform.secrets.sealer import AesGcmSealer, SealBrokenError
+from runstead.platform.secrets.settings import SECTION, SecretsSettings
+from runstead.platform.secrets.tables import MIGRATIONS
+from runstead.platform.secrets.vault import Vault
 
-__all__ = ["MASTER_KEY_BYTES", "AesGcmSealer", "MasterKeyError", "SealBrokenError", "open_sealer"]
+__all__ = [
+    "MASTER_KEY_BYTES",
+    "MIGRATIONS",
+    "REFERENCE",
+    "SECTION",
+    "SERVER_SCOPE",
+    "AesGcmSealer",
+    "Keyring",
+    "MasterKeyError",
+    "MasterKeys",
+    "SealBrokenError",
+    "SecretEntry",
+    "SecretExistsError",
+    "SecretExpiredError",
+    "SecretNotFoundError",
+    "SecretsSettings",
+    "Vault",
+    "open_master_keys",
+]
