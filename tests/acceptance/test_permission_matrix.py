@@ -37,6 +37,7 @@ TESTERS = frozenset({"tester", "designer", "stranger", "owner", "admin", OPERATO
 DEVELOPERS = frozenset({"stranger", "owner", "admin", ROOT})
 APP_OWNERS = frozenset({"owner", "granted", "admin", ROOT})
 JOB_OWNERS = frozenset({"owner", "admin", OPERATOR, ROOT})
+SECRET_OWNERS = frozenset({"owner", "admin", ROOT})
 
 #: Operation → who may.
 TABLE: Final[Mapping[str, frozenset[str]]] = {
@@ -59,6 +60,9 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "GET /api/grants": ADMINS, "POST /api/grants": ADMINS, "DELETE /api/grants/{grant_id}": ADMINS,
     "GET /api/links": ADMINS, "POST /api/links": ADMINS, "DELETE /api/links/{link_id}": ADMINS, "GET /api/roles": ADMINS,
     "GET /api/audit": ADMINS, "GET /api/audit/export": ADMINS, "GET /api/audit/verify": ADMINS,
+    "GET /editor/api/secrets": DEVELOPERS, "POST /editor/api/secrets": DEVELOPERS, "GET /editor/api/secrets/{secret_id}": DEVELOPERS,
+    "GET /editor/api/secrets/{secret_id}/usage": DEVELOPERS, "PUT /editor/api/secrets/{secret_id}": SECRET_OWNERS,
+    "DELETE /editor/api/secrets/{secret_id}": SECRET_OWNERS, "POST /editor/api/secrets/rotate-master-key": ADMINS,
     # Apps.
     "GET /api/apps": READERS | {"granted"},
     "GET /api/apps/{app_id}": READERS | {"granted"},
@@ -91,6 +95,7 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
 BODIES: Final[Mapping[str, dict[str, Any]]] = {
     "PUT /api/apps/{app_id}": {"content": b"function init() {}"},
     "POST /api/apps/{app_id}/check": {"content": b"function init() {}"},
+    "PUT /editor/api/secrets/{secret_id}": {"json": {}},
 }
 
 
@@ -179,7 +184,9 @@ async def house(folder: Path) -> AsyncIterator[House]:
         owner = clients["owner"]
         assert (await owner.put("/api/apps/mine", content=b"function init() {}")).status_code == 201
         job = (await owner.post("/api/scripts", json={"command": "true"})).json()
-        values = {"app_id": "mine", "job_id": job["id"], "name": "wordcount", "number": "1"}
+        secret = {"id": "of-owner", "value": "value-of-owner"}
+        assert (await owner.post("/editor/api/secrets", json=secret)).status_code == 201
+        values = {"app_id": "mine", "job_id": job["id"], "name": "wordcount", "number": "1", "secret_id": "of-owner"}
         yield House(clients, (await root.get("/openapi.json")).json()["paths"], values)
 
 
