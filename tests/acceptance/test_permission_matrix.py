@@ -130,9 +130,8 @@ async def people(
         assert (
             await browser.post("/auth/reset", json={"link": link, "password": PASSWORD})
         ).status_code == 204
-        assert (
-            await browser.post("/auth/login", json={"name": name, "password": PASSWORD})
-        ).status_code == 200
+        answer = await browser.post("/auth/login", json={"name": name, "password": PASSWORD})
+        browser.headers["X-CSRF-Token"] = answer.cookies["runstead-csrf"]
         token = (await browser.post("/api/tokens", json={"name": "matrix"})).json()["token"]
         clients[name], ids[name] = await client(Authorization=f"Bearer {token}"), user["id"]
         if name == "admin":
@@ -186,7 +185,13 @@ async def house(folder: Path) -> AsyncIterator[House]:
         job = (await owner.post("/api/scripts", json={"command": "true"})).json()
         secret = {"id": "of-owner", "value": "value-of-owner"}
         assert (await owner.post("/editor/api/secrets", json=secret)).status_code == 201
-        values = {"app_id": "mine", "job_id": job["id"], "name": "wordcount", "number": "1", "secret_id": "of-owner"}
+        values = {
+            "app_id": "mine",
+            "job_id": job["id"],
+            "name": "wordcount",
+            "number": "1",
+            "secret_id": "of-owner",
+        }
         yield House(clients, (await root.get("/openapi.json")).json()["paths"], values)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import ssl
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -42,10 +43,17 @@ class Service:
 
     async def printed(self, text: str) -> str:
         """Wait for a line that begins like this."""
+        return await self._line(lambda line: line.startswith(text))
+
+    async def said(self, text: str) -> str:
+        """Wait for a line, such as one of the log, that holds this."""
+        return await self._line(lambda line: text in line)
+
+    async def _line(self, fits: Callable[[str], bool]) -> str:
         async with asyncio.timeout(SECONDS):
             while True:
                 for line in self.lines:
-                    if line.startswith(text):
+                    if fits(line):
                         return line
                 self._news.clear()
                 await self._news.wait()
@@ -62,9 +70,9 @@ class Service:
             await self._reader
         return status
 
-    async def connect(self) -> Connection:
+    async def connect(self, tls: ssl.SSLContext | None = None) -> Connection:
         """A connection of our own."""
-        return Connection(*await asyncio.open_connection("127.0.0.1", self.port))
+        return Connection(*await asyncio.open_connection("127.0.0.1", self.port, ssl=tls))
 
     async def answer(self, request: bytes, seconds: float = SECONDS) -> tuple[bytes, bool]:
         """Send these bytes; what came back until the server closed or fell silent, and whether it closed."""

@@ -126,6 +126,9 @@ async def main(options: dict[str, Any]) -> None:
         if name in options:
             options[name] = Path(options[name])
     vars(engine_granian).update(HEAD_SECONDS_MAX=options.pop("head_seconds", 75))
+    vars(sys.modules["runstead.platform.http.server"]).update(
+        CERTIFICATE_LOOK_SECONDS=options.pop("certificate_seconds", 15)
+    )
     settings = ServerSettings(**{"port": 0, "access_log": False, **options})
     configure_logging(ObservabilitySettings(log_format="json"), Redactor(), stream=sys.stdout)
     stop = asyncio.Event()

@@ -56,8 +56,8 @@ class World:
     routes: Sequence[Any] = ()
 
     async def browser(self, **headers: str) -> httpx.AsyncClient:
-        """A client of its own, with its own cookies."""
-        return await self.stack.enter_async_context(
+        """A client of its own, with its own cookies; it shows the token of its session, as the server's pages do."""
+        client = await self.stack.enter_async_context(
             running(
                 *self.capabilities,
                 accounts=self.accounts,
@@ -65,6 +65,13 @@ class World:
                 headers={"User-Agent": "Firefox/140.0", **headers},
             )
         )
+
+        async def show_token(request: httpx.Request) -> None:
+            if token := client.cookies.get("runstead-csrf"):
+                request.headers.setdefault("X-CSRF-Token", token)
+
+        client.event_hooks["request"].append(show_token)
+        return client
 
     async def person(self, name: str, *roles: str) -> tuple[str, httpx.AsyncClient]:
         """Somebody new, signed in; their id and their browser."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,30 @@ from runstead.platform.config.tree import Origin
 _DATABASE_URL: Final = re.compile(r"sqlite:///[^?]+|postgres(?:ql)?(?:\+psycopg)?://.+")
 
 PROFILES: Final = ("dev", "staging", "prod")
+
+
+HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
+
+
+class CorsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which pages of other sites may call this server from a browser."""
+
+    origins: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^(\*|https?://[A-Za-z0-9.:\[\]-]+)$", max_length=255)], ...],
+        Meta(max_length=100, description="As https://app.example.org; * for every one. Empty: none."),
+    ] = ()
+    credentials: Annotated[
+        bool, Meta(description="Whether browsers may send cookies along; not together with *.")
+    ] = False
+    headers: Annotated[
+        tuple[HeaderName, ...], Meta(max_length=100, description="Request headers that such pages may set.")
+    ] = ("Authorization", "Content-Type", "X-CSRF-Token", "X-Request-ID")
+    expose: Annotated[
+        tuple[HeaderName, ...], Meta(max_length=100, description="Response headers that such pages may read.")
+    ] = ("X-Request-ID", "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+    max_age_seconds: Annotated[
+        int, Meta(ge=0, le=86_400, description="How long a browser may remember the answer to a preflight.")
+    ] = 600
 
 
 class ServerSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -66,6 +91,33 @@ class ServerSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Path | None, Meta(description="PEM file with the certificate chain; needs tls_key.")
     ] = None
     tls_key: Annotated[Path | None, Meta(description="PEM file with the private key; needs tls_cert.")] = None
+    https: Annotated[
+        Literal["off", "redirect", "require"],
+        Meta(
+            description="What becomes of requests in clear text: answered, sent over to HTTPS (others than GET are refused), "
+            "or refused. Health probes are always answered."
+        ),
+    ] = "off"
+    trusted_proxies: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...],
+        Meta(
+            max_length=100,
+            description="Addresses and networks, as 10.0.0.0/8, of proxies whose Forwarded and X-Forwarded-* are believed.",
+        ),
+    ] = ()
+    cors: CorsSettings = CorsSettings()
+    headers: Annotated[
+        dict[HeaderName, Annotated[str, Meta(pattern=r"^[\x20-\x7e]*$", max_length=4096)]],
+        Meta(max_length=50, description="Security headers with other values; an empty value leaves one out."),
+    ] = {}
+    content_security_policy: Annotated[
+        str,
+        Meta(
+            pattern=r"^[\x20-\x7e]*$",
+            max_length=4096,
+            description="For HTML of apps that set none; {nonce} is replaced by a new value for each request.",
+        ),
+    ] = ""
     access_log: Annotated[bool, Meta(description="One log line per request.")] = True
 
 
@@ -128,6 +180,20 @@ class ExecutionSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
     script_workers: Annotated[int, Meta(ge=1, le=64, description="Processes that run JavaScript.")] = 2
 
 
+def validate_server(server: ServerSettings, _base_dir: Path) -> Iterator[tuple[str, str]]:
+    """What the types cannot say."""
+    for number, name in enumerate(server.trusted_proxies):
+        try:
+            ipaddress.ip_network(name)
+        except ValueError:
+            yield (
+                f"trusted_proxies.{number}",
+                f"found {found(name)}, allowed: an address or a network, as 10.0.0.0/8",
+            )
+    if server.cors.credentials and "*" in server.cors.origins:
+        yield "cors.credentials", "found true, allowed: false while cors.origins holds '*'"
+
+
 def validate_storage(storage: StorageSettings, _base_dir: Path) -> Iterator[tuple[str, str]]:
     """URLs of a kind that there is no driver for. Told here, so that it is told with all the rest and its place."""
     database, objects = storage.database_url, storage.objects_url
@@ -141,7 +207,7 @@ def validate_storage(storage: StorageSettings, _base_dir: Path) -> Iterator[tupl
 
 
 PLATFORM_SECTIONS: Final[Mapping[str, SectionSpec]] = {
-    "server": SectionSpec(type=ServerSettings),
+    "server": SectionSpec(type=ServerSettings, validate=validate_server),
     "storage": SectionSpec(type=StorageSettings, validate=validate_storage),
     "observability": SectionSpec(type=ObservabilitySettings),
     "execution": SectionSpec(type=ExecutionSettings),

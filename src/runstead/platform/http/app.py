@@ -17,11 +17,15 @@ from runstead.platform.http.middleware.access import Access
 from runstead.platform.http.middleware.authentication import Authentication, Witness
 from runstead.platform.http.middleware.body_limit import BodyLimit, BodyLimiter
 from runstead.platform.http.middleware.compression import Compression
+from runstead.platform.http.middleware.cors import Cors
+from runstead.platform.http.middleware.csrf import Csrf
 from runstead.platform.http.middleware.error_boundary import ErrorBoundary
+from runstead.platform.http.middleware.forwarded import Forwarded
 from runstead.platform.http.middleware.origin_guard import OriginGuard
 from runstead.platform.http.middleware.request_id import RequestId
 from runstead.platform.http.middleware.security_headers import SecurityHeaders
 from runstead.platform.http.middleware.trace import Trace
+from runstead.platform.http.middleware.transport import Transport
 from runstead.platform.http.openapi import ApiDescription
 from runstead.platform.http.router import body_limits_of, build_router, methods_of
 from runstead.platform.identity import Identity
@@ -65,14 +69,18 @@ def build_app(
 
     # The first is the outermost.
     layers: list[Callable[[ASGIApp], ASGIApp]] = [
+        partial(Forwarded, trusted=settings.trusted_proxies),
         RequestId,
         partial(Access, metrics=metrics, log=settings.access_log),
         *([partial(Trace, tracing=tracing)] if tracing is not None else ()),
-        partial(SecurityHeaders, tls=bool(settings.tls_cert)),
+        partial(SecurityHeaders, changes=settings.headers, policy=settings.content_security_policy),
+        *([partial(Cors, policy=settings.cors)] if settings.cors.origins else ()),
         ErrorBoundary,
+        *([partial(Transport, policy=settings.https)] if settings.https != "off" else ()),
         partial(OriginGuard, host=settings.host, allowed_hosts=settings.allowed_hosts),
         partial(BodyLimiter, default=settings.body_max_bytes, limits=limits),
         partial(Authentication, identity=identity, witness=witness),
+        partial(Csrf, identity=identity),
         Compression,
     ]
     app: ASGIApp = Dispatch(dispatchers, router, methods_of(router))

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, Protocol
 
 import structlog
@@ -19,6 +21,9 @@ _log = structlog.get_logger("http")
 
 #: Seconds that the engine gets to close connections after their requests were cut.
 _CUT_SECONDS: Final = 2.0
+
+#: Seconds between two looks at the files of the certificate.
+CERTIFICATE_LOOK_SECONDS: Final = 15.0
 
 
 class Engine(Protocol):
@@ -48,34 +53,97 @@ async def serve(
     listener = _listen(settings)
     url = _url(listener, settings)
     lifecycle = Lifecycle(app)
-    engine = _engine(lifecycle, listener, settings)
-    running = asyncio.create_task(engine.run(), name="http-engine")
+    serving = _Serving(lifecycle, listener, settings)
     stopping = asyncio.create_task(stop.wait(), name="http-stop")
+    renewing = asyncio.create_task(serving.renew(), name="http-certificate")
     try:
         on_ready(url)
-        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({serving.running, stopping, renewing}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        stopping.cancel()
-        await _drain(engine, running, lifecycle, settings.shutdown_grace_seconds)
+        for task in (stopping, renewing):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await serving.drain()
 
 
-async def _drain(
-    engine: Engine, running: asyncio.Task[None], lifecycle: Lifecycle, grace_seconds: float
-) -> None:
-    lifecycle.draining.set()
-    if not running.done():
-        engine.stop()
-        await asyncio.wait({running}, timeout=grace_seconds)
-    if not running.done():
-        _log.warning("requests cut off", requests=lifecycle.cut(), after_seconds=grace_seconds)
-        await asyncio.wait({running}, timeout=_CUT_SECONDS)
-    if not running.done():
-        _log.error("the HTTP engine did not stop", after_seconds=grace_seconds + _CUT_SECONDS)
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
-        return
-    running.result()
+class _Serving:
+    """The engine that serves, and those that a new certificate has replaced and that still have connections."""
+
+    def __init__(self, lifecycle: Lifecycle, listener: socket.socket, settings: ServerSettings) -> None:
+        self._lifecycle = lifecycle
+        self._settings = settings
+        # Engines close what they are given; a further one needs the socket, too.
+        self._listener = listener if settings.tls_cert else None
+        self._retired: set[asyncio.Task[None]] = set()
+        self._start(listener.dup() if self._listener else listener)
+
+    def _start(self, listener: socket.socket) -> None:
+        self._engine = _engine(self._lifecycle, listener, self._settings)
+        self.running = asyncio.create_task(self._engine.run(), name="http-engine")
+
+    async def renew(self) -> None:
+        """Serve with another certificate from the moment that its files change; connections that are open keep the old one."""
+        cert, key = self._settings.tls_cert, self._settings.tls_key
+        if cert is None or key is None:
+            await asyncio.Event().wait()
+            return
+        known = _stamp(cert, key)
+        while True:
+            await asyncio.sleep(CERTIFICATE_LOOK_SECONDS)
+            if (now := _stamp(cert, key)) == known:
+                continue
+            known = now
+            try:
+                ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)
+            except (OSError, ssl.SSLError) as error:
+                # Half of the pair may not be written yet; the next change is looked at again.
+                _log.error("the new certificate cannot be used, the old one stays", error=str(error))
+                continue
+            self._replace()
+            _log.info("serving with a new certificate", certificate=str(cert))
+
+    def _replace(self) -> None:
+        assert self._listener is not None  # noqa: S101 - only with a certificate
+        old, retired = self._engine, self.running
+        self._start(self._listener.dup())
+        old.stop()
+        self._retired.add(retired)
+        retired.add_done_callback(self._retired.discard)
+
+    async def drain(self) -> None:
+        """Take nothing new, wait, then cut."""
+        if self._listener is not None:
+            self._listener.close()
+        self._lifecycle.draining.set()
+        grace = self._settings.shutdown_grace_seconds
+        running = {self.running, *self._retired}
+        if not self.running.done():
+            self._engine.stop()
+        await asyncio.wait(running, timeout=grace)
+        if any(not one.done() for one in running):
+            _log.warning("requests cut off", requests=self._lifecycle.cut(), after_seconds=grace)
+            await asyncio.wait(running, timeout=_CUT_SECONDS)
+        for one in running:
+            if one.done():
+                one.result()
+                continue
+            _log.error("the HTTP engine did not stop", after_seconds=grace + _CUT_SECONDS)
+            one.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await one
+
+
+def _stamp(*paths: Path) -> tuple[tuple[int, int] | None, ...]:
+    """Changes with the files, also when they are links to others, as certificate managers like them."""
+    stamps: list[tuple[int, int] | None] = []
+    for path in paths:
+        try:
+            found = path.stat()
+            stamps.append((found.st_mtime_ns, found.st_ino))
+        except OSError:
+            stamps.append(None)
+    return tuple(stamps)
 
 
 def _engine(app: ASGIApp, listener: socket.socket, settings: ServerSettings) -> Engine:

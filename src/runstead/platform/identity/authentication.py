@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -29,6 +31,9 @@ CREDENTIAL_HEADERS: Final = frozenset({b"authorization", b"x-admin-token", b"x-m
 #: The session's cookie. The prefix makes browsers refuse it from anyone but this host over TLS (RFC 6265bis section 4.1.3).
 COOKIE: Final = "runstead"
 SECURE_COOKIE: Final = "__Host-runstead"
+#: What pages read to show it in X-CSRF-Token.
+CSRF_COOKIE: Final = "runstead-csrf"
+SECURE_CSRF_COOKIE: Final = "__Host-runstead-csrf"
 
 #: Wrong credentials in a row of one address before it has to wait.
 ATTEMPTS_MAX: Final = 10
@@ -72,6 +77,12 @@ def open_cookie(sealer: Sealer, value: str) -> tuple[str, str] | None:
     kind, _, rest = clear.partition(":")
     session_id, dot, secret = rest.partition(".")
     return (session_id, secret) if kind == "session" and dot else None
+
+
+def csrf_token(sealer: Sealer, session_id: str) -> str:
+    """What a page of this origin shows to prove that it is one: bound to the session, of no use with another."""
+    mac = hmac.new(sealer.derive(b"csrf"), session_id.encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(mac).decode().rstrip("=")
 
 
 class Identity:
@@ -128,6 +139,11 @@ class Identity:
     def refused(self, address: str) -> None:
         """A credential that nobody knows was sent where one was needed: a guess."""
         self._lockout.failed(address, self._clock.monotonic())
+
+    def csrf_token(self, session_id: str) -> str:
+        """See :func:`csrf_token`. Sessions exist only where there are accounts."""
+        assert self._accounts is not None  # noqa: S101
+        return csrf_token(self._accounts.sealer, session_id)
 
     async def _by_credentials(self, sent: Sequence[tuple[bytes, str]]) -> Actor | None:
         found = None

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,6 +26,9 @@ from runstead.platform.http.scope import header_of
 
 #: Seconds that the next piece of a body may be waited for. Slower senders hold a connection for nothing.
 BODY_IDLE_SECONDS_MAX: Final = 30.0
+
+#: Bytes a second that a body needs on the average when it takes longer than that: one byte now and then keeps a connection, too.
+BODY_RATE_MIN: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +82,23 @@ class BodyLimiter:
         state = scope["state"]
         state["bytes_in"] = 0
         complete = False
+        waited = 0.0
 
         async def limited_receive() -> Any:
-            nonlocal complete
+            nonlocal complete, waited
             if complete:
                 return await receive()
+            allowed = self._idle_seconds + state["bytes_in"] / BODY_RATE_MIN
+            asked = time.monotonic()
             try:
-                async with asyncio.timeout(self._idle_seconds):
+                # Only the sender's time is counted: whoever reads here may be slow, too.
+                async with asyncio.timeout(min(self._idle_seconds, allowed - waited)):
                     message = await receive()
             except TimeoutError:
                 raise RequestTimeoutError(
                     "The body came too slowly.", headers={"Connection": "close"}
                 ) from None
+            waited += time.monotonic() - asked
             if message["type"] == "http.request":
                 state["bytes_in"] += len(message.get("body", b""))
                 if state["bytes_in"] > limit:

@@ -81,6 +81,8 @@ def _host(scope: Scope) -> bytes:
 
 
 def _refuse_cross_site(scope: Scope, names: frozenset[str]) -> None:
+    if scope["state"].get("cors_allowed"):
+        return
     origin = header_of(scope, b"origin")
     foreign = origin is not None and host_name(urlsplit(origin).netloc) not in names
     if foreign or header_of(scope, b"sec-fetch-site") == "cross-site":

@@ -8,7 +8,14 @@ from litestar.datastructures import Cookie
 
 from runstead.platform.http.scope import header_of
 from runstead.platform.identity.accounts import Accounts
-from runstead.platform.identity.authentication import COOKIE, SECURE_COOKIE, seal_cookie
+from runstead.platform.identity.authentication import (
+    COOKIE,
+    CSRF_COOKIE,
+    SECURE_COOKIE,
+    SECURE_CSRF_COOKIE,
+    csrf_token,
+    seal_cookie,
+)
 from runstead.platform.identity.sessions import SignedIn
 from runstead.platform.identity.visitor import AGENT_CHARS_MAX, Visitor
 
@@ -19,26 +26,25 @@ def visitor_of(scope: Any) -> Visitor:
     return Visitor((scope.get("client") or ("",))[0], agent[:AGENT_CHARS_MAX])
 
 
-def session_cookie(accounts: Accounts, scope: Any, signed_in: SignedIn, secret: str) -> Cookie:
-    """Sent with the answer that signs somebody in."""
+def session_cookies(accounts: Accounts, scope: Any, signed_in: SignedIn, secret: str) -> list[Cookie]:
+    """Sent with the answer that signs somebody in: the session, and the token that pages show beside it."""
     value = seal_cookie(accounts.sealer, signed_in.session.id, secret)
-    return _cookie(scope, value, accounts.settings.session_days * 86_400)
+    token = csrf_token(accounts.sealer, signed_in.session.id)
+    return _cookies(scope, value, token, accounts.settings.session_days * 86_400)
 
 
 def no_cookies(scope: Any) -> list[Cookie]:
     """Makes the browser forget the session."""
-    return [_cookie(scope, "", 0)]
+    return _cookies(scope, "", "", 0)
 
 
-def _cookie(scope: Any, value: str, seconds: int) -> Cookie:
+def _cookies(scope: Any, session: str, token: str, seconds: int) -> list[Cookie]:
     secure = scope.get("scheme") == "https"
-    return Cookie(
-        key=SECURE_COOKIE if secure else COOKIE,
-        value=value,
-        path="/",
-        max_age=seconds,
-        httponly=True,
-        secure=secure,
-        # Not strict: a link in a mail or a chat should find people signed in. State changes ask for more than the cookie.
-        samesite="lax",
-    )
+    # Not strict: a link in a mail or a chat should find people signed in. State changes ask for more than the cookie.
+    shared: dict[str, Any] = {"path": "/", "max_age": seconds, "secure": secure}
+    return [
+        Cookie(
+            key=SECURE_COOKIE if secure else COOKIE, value=session, httponly=True, samesite="lax", **shared
+        ),
+        Cookie(key=SECURE_CSRF_COOKIE if secure else CSRF_COOKIE, value=token, samesite="strict", **shared),
+    ]

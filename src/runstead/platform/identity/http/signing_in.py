@@ -12,7 +12,7 @@ from runstead.platform.http.scope import actor_of
 from runstead.platform.identity.accounts import Accounts
 from runstead.platform.identity.actor import ANONYMOUS
 from runstead.platform.identity.errors import SignInError
-from runstead.platform.identity.http.cookies import no_cookies, session_cookie, visitor_of
+from runstead.platform.identity.http.cookies import no_cookies, session_cookies, visitor_of
 from runstead.platform.identity.http.schemas import Join, Login, Me, NewPassword, Proof, Reset, SessionView
 from runstead.platform.identity.model import Session
 from runstead.platform.identity.permissions import guard
@@ -140,11 +140,9 @@ async def _end_old(accounts: Accounts, request: _AnyRequest) -> None:
 def _welcome(
     accounts: Accounts, request: _AnyRequest, signed_in: SignedIn, secret: str, *, status: int = 200
 ) -> Response[Me]:
-    cookie = session_cookie(accounts, request.scope, signed_in, secret)
+    cookies = session_cookies(accounts, request.scope, signed_in, secret)
     request.scope["state"]["actor"] = signed_in.actor
-    return Response(
-        _me(request.scope, signed_in.session), status_code=status, cookies=[cookie], headers=_ONCE
-    )
+    return Response(_me(request.scope, signed_in.session), status_code=status, cookies=cookies, headers=_ONCE)
 
 
 def _me(scope: Any, session: Session | None) -> Me:
