@@ -137,5 +137,48 @@ def postgres_cluster() -> Iterator[PostgresCluster]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """A Redis server of its own that keeps nothing; yields its URL.
+
+    :raises MissingServiceError: Redis is not installed, or does not start.
+    """
+    binary = shutil.which("redis-server")
+    if binary is None:
+        raise MissingServiceError("Redis is not installed (apt-get install redis-server)")
+    folder = Path(tempfile.mkdtemp(prefix="runstead-redis-", dir="/tmp"))
+    socket = folder / "socket"
+    options = (
+        "--port",
+        "0",
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--unixsocket",
+        str(socket),
+        "--dir",
+        str(folder),
+    )
+    server = subprocess.Popen(
+        [binary, *options],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=_die_with_parent,  # noqa: PLW1509 - the tests start it before they start threads
+    )
+    try:
+        until = time.monotonic() + _START_SECONDS_MAX
+        while not socket.exists():
+            if server.poll() is not None or time.monotonic() > until:
+                raise MissingServiceError("redis-server does not start")
+            time.sleep(0.02)
+        yield f"redis+unix://{socket}"
+    finally:
+        server.kill()
+        server.wait(timeout=30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)

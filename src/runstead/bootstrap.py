@@ -10,6 +10,7 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "logs": ("runstead.capabilities.logs.cli:app", "Log events: send, search, projects."),
     "records": ("runstead.capabilities.records.cli:app", "Immutable records of runs."),
     "audit": ("runstead.platform.audit.cli:app", "Who did what: read, export, verify."),
+    "limits": ("runstead.platform.limits.cli:app", "Rates: what holds, whom to shut out."),
     "secrets": ("runstead.platform.secrets.cli:app", "Secrets: put in, change, who uses them."),
     "users": ("runstead.platform.identity.cli:users", "People: invite, change, disable."),
     "groups": ("runstead.platform.identity.cli:groups", "Groups of people, and grants on single things."),
@@ -46,12 +48,13 @@ def main(argv: Sequence[str]) -> int:
 def sections() -> Mapping[str, SectionSpec]:
     """What may stand in the configuration beside the platform's own sections."""
     from runstead.capabilities import apps, endpoints, jobs, logs, records
-    from runstead.platform import audit, secrets
+    from runstead.platform import audit, limits, secrets
     from runstead.platform.identity.settings import SECTION as IDENTITY
 
     return {
         "identity": IDENTITY,
         "secrets": secrets.SECTION,
+        "limits": limits.SECTION,
         "audit": audit.SECTION,
         "apps": apps.SECTION,
         "endpoints": endpoints.SECTION,
@@ -65,7 +68,7 @@ def sections() -> Mapping[str, SectionSpec]:
 def migrations() -> Mapping[str, Path]:
     """Branch → folder of its revisions: of all capabilities, for a database that knows more than we do is refused."""
     from runstead.capabilities import apps, jobs, logs
-    from runstead.platform import audit, secrets
+    from runstead.platform import audit, limits, secrets
     from runstead.platform.identity.tables import MIGRATIONS as IDENTITY
     from runstead.platform.storage import sql
 
@@ -73,6 +76,7 @@ def migrations() -> Mapping[str, Path]:
         "platform": sql.MIGRATIONS,
         "identity": IDENTITY,
         "secrets": secrets.MIGRATIONS,
+        "limits": limits.MIGRATIONS,
         "audit": audit.MIGRATIONS,
         "apps": apps.MIGRATIONS,
         "jobs": jobs.MIGRATIONS,
@@ -116,6 +120,7 @@ class _Platform:
     log_sealer: Any
     master_keys: Any
     vault: Any
+    limiter: Any
     audit: Any
     accounts: Any
     pool: Any
@@ -142,6 +147,8 @@ async def opened(settings: Settings) -> AsyncIterator[Server]:
     from runstead.platform.http import build_app
     from runstead.platform.identity import Identity
     from runstead.platform.identity.http import identity_routes
+    from runstead.platform.limits.http import limit_routes
+    from runstead.platform.limits.middleware import RateLimits
     from runstead.platform.secrets.http import secret_routes
     from runstead.platform.storage.sql import Outbox
 
@@ -162,15 +169,18 @@ async def opened(settings: Settings) -> AsyncIterator[Server]:
             routes=[
                 *identity_routes(parts.accounts),
                 audit_routes(parts.audit),
+                limit_routes(parts.limiter),
                 secret_routes(parts.vault, parts.master_keys, parts.audit),
             ],
             tracing=parts.tracing,
             witness=Denials(parts.audit),
+            rates=partial(RateLimits, limiter=parts.limiter),
         )
         await stack.enter_async_context(parts.audit.opened())
         await stack.enter_async_context(parts.accounts.opened())
         await stack.enter_async_context(parts.master_keys.opened())
         await stack.enter_async_context(parts.vault.opened())
+        await stack.enter_async_context(parts.limiter.opened())
         for capability in capabilities:
             if capability.lifespan is not None:
                 await stack.enter_async_context(capability.lifespan())
@@ -233,6 +243,7 @@ async def _open_platform(settings: Settings, stack: AsyncExitStack) -> _Platform
         log_sealer=await master_keys.sealer("logs"),
         master_keys=master_keys,
         vault=vault,
+        limiter=_limiter(settings, db, audit),
         audit=audit,
         accounts=open_accounts(
             db,
@@ -249,6 +260,17 @@ async def _open_platform(settings: Settings, stack: AsyncExitStack) -> _Platform
         token=token,
         token_file=token_file,
     )
+
+
+def _limiter(settings: Settings, db: Any, trail: Any) -> Any:
+    from runstead.platform.limits import Limiter
+    from runstead.platform.limits.settings import DEFAULT_RULES
+
+    limits = settings.section("limits")
+    rules = limits.rules
+    if rules is None:
+        rules = () if is_loopback(settings.server.host) else DEFAULT_RULES
+    return Limiter(db, settings=limits, rules=rules, trail=trail, clock=db.clock)
 
 
 def _capabilities(settings: Settings, parts: _Platform) -> Sequence[Capability]:

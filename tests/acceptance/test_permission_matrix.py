@@ -63,6 +63,7 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "GET /editor/api/secrets": DEVELOPERS, "POST /editor/api/secrets": DEVELOPERS, "GET /editor/api/secrets/{secret_id}": DEVELOPERS,
     "GET /editor/api/secrets/{secret_id}/usage": DEVELOPERS, "PUT /editor/api/secrets/{secret_id}": SECRET_OWNERS,
     "DELETE /editor/api/secrets/{secret_id}": SECRET_OWNERS, "POST /editor/api/secrets/rotate-master-key": ADMINS,
+    "GET /api/limits": ADMINS, "GET /api/limits/usage": ADMINS, "POST /api/limits/addresses": ADMINS, "DELETE /api/limits/addresses/{entry_id}": ADMINS,
     # Apps.
     "GET /api/apps": READERS | {"granted"},
     "GET /api/apps/{app_id}": READERS | {"granted"},

@@ -13,6 +13,7 @@ from runstead.kernel.capability import Capability
 from runstead.kernel.secret import Secret
 from runstead.platform.config.settings import ServerSettings
 from runstead.platform.http import build_app
+from runstead.platform.http.app import Layer
 from runstead.platform.http.middleware.authentication import Witness
 from runstead.platform.identity import Identity
 from runstead.platform.identity.accounts import Accounts
@@ -40,6 +41,7 @@ async def running(
     headers: Mapping[str, str] | None = None,
     accounts: Accounts | None = None,
     witness: Witness | None = None,
+    rates: Layer | None = None,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Open the capabilities in order and hand out a client of the application that serves them.
 
@@ -56,6 +58,7 @@ async def running(
         health=health or Health(),
         metrics=metrics or Metrics(),
         witness=witness,
+        rates=rates,
         routes=[*routes, *(identity_routes(accounts) if accounts else ())],
     )
     async with AsyncExitStack() as stack:

@@ -31,6 +31,7 @@ from runstead.platform.http.router import body_limits_of, build_router, methods_
 from runstead.platform.identity import Identity
 from runstead.platform.observability import Health, Metrics, Tracing
 
+Layer = Callable[[ASGIApp], ASGIApp]
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
 
@@ -47,11 +48,13 @@ def build_app(
     lifespan: Lifespan | None = None,
     tracing: Tracing | None = None,
     witness: Witness | None = None,
+    rates: Layer | None = None,
 ) -> ASGIApp:
     """Put the stack around what the capabilities serve. No I/O.
 
     The capabilities' health checks are added to ``health``. ``lifespan`` is for servers that speak the lifespan protocol;
-    :func:`serve` does not, its caller opens everything before it. ``witness`` hears of whom the stack refused.
+    :func:`serve` does not, its caller opens everything before it. ``witness`` hears of whom the stack refused. ``rates``
+    is a layer that counts requests, right behind the authentication.
     """
     info = info or ServerInfo()
     for capability in capabilities:
@@ -68,7 +71,7 @@ def build_app(
     limits += [*body_limits, *body_limits_of(router)]
 
     # The first is the outermost.
-    layers: list[Callable[[ASGIApp], ASGIApp]] = [
+    layers: list[Layer] = [
         partial(Forwarded, trusted=settings.trusted_proxies),
         RequestId,
         partial(Access, metrics=metrics, log=settings.access_log),
@@ -80,6 +83,7 @@ def build_app(
         partial(OriginGuard, host=settings.host, allowed_hosts=settings.allowed_hosts),
         partial(BodyLimiter, default=settings.body_max_bytes, limits=limits),
         partial(Authentication, identity=identity, witness=witness),
+        *([rates] if rates is not None else ()),
         partial(Csrf, identity=identity),
         Compression,
     ]
