@@ -219,20 +219,10 @@ async def _open_platform(settings: Settings, stack: AsyncExitStack) -> _Platform
         Database(settings.storage.database_url, readers=settings.storage.readers)
     )
     await migrate(db, migrations())
-    vault_settings = settings.section("secrets")
-    master_keys = await open_master_keys(
-        db, data_dir=data_dir, given=credentials.master_key, command=vault_settings.key_command
-    )
+    command = settings.section("secrets").key_command
+    master_keys = await open_master_keys(db, data_dir=data_dir, given=credentials.master_key, command=command)
     audit_key = await master_keys.server_key("audit")
     audit = Audit(db, key=audit_key, settings=settings.section("audit"), clock=db.clock)
-    vault = Vault(
-        db,
-        keyring=master_keys.keyring,
-        settings=vault_settings,
-        trail=audit,
-        masker=redactor,
-        clock=db.clock,
-    )
     pool = ScriptPool(workers=settings.execution.script_workers, sandbox=settings.execution.sandbox)
     tracing = None
     if (collector := settings.observability.otlp_endpoint) is not None:
@@ -242,13 +232,20 @@ async def _open_platform(settings: Settings, stack: AsyncExitStack) -> _Platform
         objects=open_objects(settings.storage.objects_url),
         log_sealer=await master_keys.sealer("logs"),
         master_keys=master_keys,
-        vault=vault,
+        vault=Vault(
+            db,
+            keyring=master_keys.keyring,
+            settings=settings.section("secrets"),
+            trail=audit,
+            masker=redactor,
+            clock=db.clock,
+        ),
         limiter=_limiter(settings, db, audit),
         audit=audit,
         accounts=open_accounts(
             db,
             settings=settings.section("identity"),
-            sealer=await master_keys.sealer("cookies"),
+            sealer=await master_keys.sealer("identity"),
             trail=audit,
         ),
         pool=await stack.enter_async_context(pool),

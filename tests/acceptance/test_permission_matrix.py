@@ -49,6 +49,11 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "POST /wordcount": TESTERS,
     # Signing in.
     "POST /auth/login": ALL, "POST /auth/logout": ALL, "GET /auth/me": ALL, "POST /auth/setup": ALL, "POST /auth/join": ALL, "POST /auth/reset": ALL,
+    "POST /auth/passkey/options": ALL, "POST /auth/passkey": ALL,
+    "GET /auth/factors": PEOPLE, "DELETE /auth/factors/{factor_id}": PEOPLE, "POST /auth/factors/totp": PEOPLE, "PUT /auth/factors/totp": PEOPLE,
+    "POST /auth/factors/passkey": PEOPLE, "PUT /auth/factors/passkey": PEOPLE, "POST /auth/factors/recovery-codes": PEOPLE,
+    "GET /auth/devices": PEOPLE, "DELETE /auth/devices/{device_id}": PEOPLE,
+    "DELETE /api/users/{user_id}/factors": ADMINS,
     "POST /auth/prove": PEOPLE, "POST /auth/password": PEOPLE,
     "GET /auth/sessions": PEOPLE, "DELETE /auth/sessions": PEOPLE, "DELETE /auth/sessions/{session_id}": PEOPLE,
     "GET /api/tokens": PEOPLE, "POST /api/tokens": PEOPLE, "DELETE /api/tokens/{token_id}": PEOPLE,
@@ -61,7 +66,7 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "GET /api/links": ADMINS, "POST /api/links": ADMINS, "DELETE /api/links/{link_id}": ADMINS, "GET /api/roles": ADMINS,
     "GET /api/audit": ADMINS, "GET /api/audit/export": ADMINS, "GET /api/audit/verify": ADMINS,
     "GET /editor/api/secrets": DEVELOPERS, "POST /editor/api/secrets": DEVELOPERS, "GET /editor/api/secrets/{secret_id}": DEVELOPERS,
-    "GET /editor/api/secrets/{secret_id}/usage": DEVELOPERS, "PUT /editor/api/secrets/{secret_id}": SECRET_OWNERS,
+    "GET /editor/api/secrets/{secret_id}/usage": DEVELOPERS, "PUT /editor/api/secrets/{secret_id}": SECRET_OWNERS, "POST /editor/api/secrets/{secret_id}/restore": SECRET_OWNERS,
     "DELETE /editor/api/secrets/{secret_id}": SECRET_OWNERS, "POST /editor/api/secrets/rotate-master-key": ADMINS,
     "GET /api/limits": ADMINS, "GET /api/limits/usage": ADMINS, "POST /api/limits/addresses": ADMINS, "DELETE /api/limits/addresses/{entry_id}": ADMINS,
     # Apps.
@@ -97,6 +102,7 @@ BODIES: Final[Mapping[str, dict[str, Any]]] = {
     "PUT /api/apps/{app_id}": {"content": b"function init() {}"},
     "POST /api/apps/{app_id}/check": {"content": b"function init() {}"},
     "PUT /editor/api/secrets/{secret_id}": {"json": {}},
+    "POST /editor/api/secrets/{secret_id}/restore": {"json": {"version": 1}},
 }
 
 

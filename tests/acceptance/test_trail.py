@@ -26,7 +26,7 @@ def run_cli(server: ServerProcess, *arguments: str) -> subprocess.CompletedProce
 
 def test_acts_are_written_down_and_a_changed_row_is_found(start_server: Callable[..., ServerProcess]) -> None:
     server = start_server()
-    with httpx.Client(base_url=server.url, headers=server.headers) as client:
+    with httpx.Client(base_url=server.url, headers=server.headers, timeout=60) as client:
         assert client.put("/api/apps/mine", content=b"function init() {}").status_code == 201
         job = client.post("/api/scripts", json={"command": "sleep 60"}).json()["id"]
         assert client.post(f"/api/scripts/{job}/kill").status_code == 200

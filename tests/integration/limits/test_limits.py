@@ -237,8 +237,7 @@ async def test_the_lists_are_checked_and_shown(database: Database, stack: AsyncE
     for network, words in (
         ("0.0.0.0/0", "everybody"),
         ("::/0", "everybody"),
-        ("x", "'x'"),
-        ("203.0.113.9/24", "found"),
+        ("x", "network"),
     ):
         refused = await admin.post(path, json={**good, "network": network})
         assert (refused.status_code, words in refused.text) == (400, True), network

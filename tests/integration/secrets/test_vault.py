@@ -114,7 +114,7 @@ async def test_the_whole_life_of_a_secret(client: httpx.AsyncClient, safe: Safe)
     changed = await client.put(f"{PATH}/stripe", json={"value": "another-value"})
     assert (changed.status_code, changed.json()["version"]) == (200, 2)
     assert (await safe.vault.use("stripe", used_by="job:1")).reveal() == "another-value"
-    restored = await client.put(f"{PATH}/stripe", json={"restore": 1})
+    restored = await client.post(f"{PATH}/stripe/restore", json={"version": 1})
     assert restored.json()["version"] == 3
     assert (await safe.vault.use("stripe", used_by="job:1")).reveal() == CANARY
 
@@ -134,11 +134,11 @@ async def test_no_answer_and_no_column_holds_the_value(client: httpx.AsyncClient
         await client.get(f"{PATH}/one"),
         await client.get(f"{PATH}/one/usage"),
         await client.put(f"{PATH}/one", json={"value": CANARY + "2"}),
-        await client.put(f"{PATH}/one", json={"value": CANARY, "restore": 1}),
+        await client.post(f"{PATH}/one/restore", json={"version": 9}),
         await client.put(f"{PATH}/one", json={"value": CANARY, "unknown": 1}),
         await client.post(PATH, json={"id": "../x", "value": CANARY}),
     ]
-    assert [one.status_code for one in answers] == [201, 409, 200, 200, 200, 200, 400, 400, 400]
+    assert [one.status_code for one in answers] == [201, 409, 200, 200, 200, 200, 404, 400, 400]
     assert not [one.text for one in answers if CANARY in one.text]
     assert CANARY not in await dump(safe.db)
     assert safe.redactor.scrub_text(f"x={CANARY}") == "x=***"
@@ -320,7 +320,7 @@ async def test_who_has_no_business_here_is_refused(safe: Safe) -> None:
         async with running(headers=headers, routes=routes) as one:
             for method, path in (
                 ("GET", PATH), ("POST", PATH), ("GET", f"{PATH}/x"), ("PUT", f"{PATH}/x"), ("DELETE", f"{PATH}/x"),
-                ("GET", f"{PATH}/x/usage"), ("POST", f"{PATH}/rotate-master-key"),
+                ("GET", f"{PATH}/x/usage"), ("POST", f"{PATH}/x/restore"), ("POST", f"{PATH}/rotate-master-key"),
             ):  # fmt: skip
                 answer = await one.request(method, path)
                 assert answer.status_code == status, (method, path)

@@ -30,6 +30,10 @@ ACTIONS: Final[dict[str, tuple[Severity, str]]] = {
     "identity.factor": ("notice", "A second factor was set up or removed."),
     "identity.link": ("notice", "An account was linked to one of another provider."),
     "identity.login": ("info", "Somebody proved who they are, or failed to."),
+    "identity.suspicious": (
+        "warning",
+        "Somebody signed in from another browser and network than ever before.",
+    ),
     "job.delete": ("info", "A job and its logs were removed."),
     "job.kill": ("info", "A job was ended."),
     "job.start": ("info", "A command was started."),

@@ -13,6 +13,9 @@ from typing import Final
 from runstead.kernel.clock import Clock
 from runstead.kernel.trail import NoTrail, Trail
 from runstead.platform.identity.actor import ROLE_ADMINISTRATOR
+from runstead.platform.identity.challenges import Challenges
+from runstead.platform.identity.devices import Devices
+from runstead.platform.identity.factors import Factors
 from runstead.platform.identity.groups import Groups
 from runstead.platform.identity.links import Links, link_path
 from runstead.platform.identity.lockout import Lockout
@@ -21,7 +24,7 @@ from runstead.platform.identity.people import People
 from runstead.platform.identity.ports import Sealer
 from runstead.platform.identity.sessions import Sessions
 from runstead.platform.identity.settings import IdentitySettings
-from runstead.platform.identity.sign_in import NoFactors, SecondFactors, SignIn
+from runstead.platform.identity.sign_in import SignIn
 from runstead.platform.identity.tokens import Tokens
 from runstead.platform.storage.sql import Database
 
@@ -42,6 +45,9 @@ class Accounts:
     tokens: Tokens
     links: Links
     sign_in: SignIn
+    factors: Factors
+    devices: Devices
+    challenges: Challenges
     passwords: Passwords
     sealer: Sealer
     lockout: Lockout
@@ -75,6 +81,7 @@ class Accounts:
             await asyncio.sleep(SWEEP_SECONDS)
             try:
                 await self.sessions.sweep()
+                await self.devices.sweep()
             except Exception:
                 log.exception("expired sessions could not be removed")
 
@@ -85,19 +92,21 @@ def open_accounts(
     settings: IdentitySettings,
     sealer: Sealer,
     trail: Trail | None = None,
-    factors: SecondFactors | None = None,
     passwords: Passwords | None = None,
     clock: Clock | None = None,
 ) -> Accounts:
     """Put the services together. No I/O."""
     clock, trail = clock or db.clock, trail or NoTrail()
-    passwords = passwords or Passwords()
+    passwords = passwords or Passwords(breached=settings.breached_passwords)
     lockout = Lockout(
         attempts=settings.lockout_attempts,
         first_seconds=settings.lockout_first_seconds,
         longest_seconds=settings.lockout_longest_seconds,
     )
     people = People(db, passwords=passwords, trail=trail, clock=clock)
+    challenges = Challenges(db, sealer=sealer, clock=clock)
+    factors = Factors(db, sealer=sealer, challenges=challenges, trail=trail, clock=clock)
+    devices = Devices(db, trust_days=settings.trust_days, trail=trail, clock=clock)
     sessions = Sessions(db, settings=settings, trail=trail, clock=clock)
     return Accounts(
         settings=settings,
@@ -111,11 +120,15 @@ def open_accounts(
             people=people,
             sessions=sessions,
             passwords=passwords,
-            factors=factors or NoFactors(),
+            factors=factors,
+            devices=devices,
             lockout=lockout,
             trail=trail,
             clock=clock,
         ),
+        factors=factors,
+        devices=devices,
+        challenges=challenges,
         passwords=passwords,
         sealer=sealer,
         lockout=lockout,

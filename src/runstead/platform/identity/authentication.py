@@ -8,6 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from runstead.kernel.clock import Clock, SystemClock
@@ -45,6 +46,8 @@ class Authenticated:
 
     actor: Actor
     session: Session | None = None
+    #: The last proof of a session is so long ago that dangerous acts need another one.
+    stale: bool = False
     #: A credential was sent that nobody here knows. Capabilities have some of their own, so it may be theirs.
     unknown: bool = False
 
@@ -133,8 +136,13 @@ class Identity:
                 opened = open_cookie(self._accounts.sealer, value)
                 found = opened and await self._accounts.sessions.find(*opened, Visitor(address, agent))
                 if found:
-                    return Authenticated(found.actor, found.session)
+                    return Authenticated(found.actor, found.session, stale=self._is_stale(found.session))
         return UNKNOWN if sent else NOBODY
+
+    def _is_stale(self, session: Session) -> bool:
+        assert self._accounts is not None  # noqa: S101
+        minutes = self._accounts.settings.step_up_minutes
+        return self._clock.now() - session.proved_at > timedelta(minutes=minutes)
 
     def refused(self, address: str) -> None:
         """A credential that nobody knows was sent where one was needed: a guess."""

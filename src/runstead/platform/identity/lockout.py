@@ -76,6 +76,17 @@ class Lockout:
             self._records.popitem(last=False)
         return lock
 
+    def forgive(self, address: str) -> None:
+        """Take one failure back: what was counted before it was checked turned out to be none. The others stay."""
+        record = self._records.get(origin_of(address))
+        if record is None:
+            return
+        record.failures -= 1
+        if record.failures <= 0:
+            del self._records[origin_of(address)]
+        elif record.failures < self._attempts:
+            record.locked_until = 0.0
+
     def succeeded(self, address: str) -> None:
         """Forget what was counted."""
         self._records.pop(origin_of(address), None)

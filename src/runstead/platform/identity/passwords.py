@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import unicodedata
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from runstead.platform.identity.breached import is_breached
 from runstead.platform.identity.errors import WeakPasswordError
 from runstead.platform.identity.model import PASSWORD_CHARS_MAX
 
@@ -31,8 +33,13 @@ class Passwords:
     An unknown name costs the same time as a wrong password: then a hash of nobody's is checked.
     """
 
-    def __init__(self, hasher: PasswordHasher | None = None) -> None:
-        """:param hasher: with other parameters than the recommended ones."""
+    def __init__(self, hasher: PasswordHasher | None = None, *, breached: Path | None = None) -> None:
+        """Build it.
+
+        :param hasher: with other parameters than the recommended ones.
+        :param breached: see :func:`~runstead.platform.identity.breached.is_breached`.
+        """
+        self._breached = breached
         self._given = hasher
         self._turn = asyncio.Semaphore(_AT_ONCE_MAX)
 
@@ -77,6 +84,8 @@ class Passwords:
         """
         if len(password) > PASSWORD_CHARS_MAX:
             raise WeakPasswordError(f"A password has {PASSWORD_CHARS_MAX} characters at most.")
+        if self._breached is not None and await asyncio.to_thread(is_breached, self._breached, password):
+            raise WeakPasswordError("This password is known from a breach: others try it.")
         if len(password) < PASSWORD_CHARS_MIN:
             raise WeakPasswordError(f"A password has {PASSWORD_CHARS_MIN} characters or more.")
         async with self._turn:

@@ -23,7 +23,17 @@ from runstead.platform.identity.errors import (
 from runstead.platform.identity.model import User, key_of
 from runstead.platform.identity.passwords import Passwords
 from runstead.platform.identity.roles import ALIASES, ROLES
-from runstead.platform.identity.tables import external, grants, links, members, sessions, tokens, users
+from runstead.platform.identity.tables import (
+    devices,
+    external,
+    factors,
+    grants,
+    links,
+    members,
+    sessions,
+    tokens,
+    users,
+)
 from runstead.platform.storage.sql import ConstraintError, Database
 
 #: People of one server. Beyond it a directory of its own should be asked by OpenID Connect.
@@ -238,7 +248,7 @@ class People:
 
         def work(connection: sa.Connection) -> None:
             before = _known(connection, user_id)
-            for table in (sessions, tokens, external, links):
+            for table in (sessions, tokens, external, links, factors, devices):
                 connection.execute(table.delete().where(table.c.user_id == user_id))
             connection.execute(grants.delete().where(grants.c.subject == subject))
             connection.execute(members.delete().where(members.c.member == subject))

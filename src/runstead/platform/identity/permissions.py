@@ -8,13 +8,29 @@ from typing import Any, Final
 
 from runstead.kernel.errors import ForbiddenError, UnauthorizedError
 from runstead.platform.identity.actor import OWNER, Actor, Grant
+from runstead.platform.identity.errors import StepUpError
 from runstead.platform.identity.roles import ROLES, covers
 
 #: What everyone may do, also without a credential.
 PUBLIC: Final[frozenset[str]] = frozenset({"server.public"})
 
 #: What every person may do, for it is about themselves; machines have no self.
-PERSONAL: Final[frozenset[str]] = frozenset({"self.read", "self.write"})
+PERSONAL: Final[frozenset[str]] = frozenset({"self.read", "self.write", "self.factors"})
+
+#: What somebody whose last proof is long ago does only after another one (step-up), because it gives a thief of the session
+#: more than the session.
+DANGEROUS: Final[frozenset[str]] = frozenset(
+    {
+        "self.factors",
+        "users.write",
+        "users.delete",
+        "groups.write",
+        "grants.write",
+        "secrets.rotate",
+        "limits.write",
+        "audit.export",
+    }
+)
 
 #: What ownership and grants never carry: it takes a role that may do it on everything.
 RESERVED: Final[frozenset[str]] = frozenset({"apps.privilege"})
@@ -111,6 +127,8 @@ def guard(action: str, *, each: bool = False) -> Callable[[Any, Any], Awaitable[
     async def check(connection: Any, _handler: Any) -> None:
         actor: Actor = connection.scope["state"]["actor"]
         _insist(actor, action, may_somewhere(actor, action) if each else allow(actor, action))
+        if action in DANGEROUS and connection.scope["state"].get("stale"):
+            raise StepUpError(details={"action": action, "prove_at": "/auth/prove"})
 
     check.action = action  # type: ignore[attr-defined]
     check.each = each  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from runstead.kernel.clock import Clock, parse_rfc3339, rfc3339
 from runstead.kernel.errors import NotFoundError
 from runstead.kernel.ids import new_id
 from runstead.kernel.trail import Trail
-from runstead.platform.identity.actor import Actor
+from runstead.platform.identity.actor import ROLE_ADMINISTRATOR, Actor
 from runstead.platform.identity.directory import actor_of_user, find_user
 from runstead.platform.identity.high_entropy import fits, hash_of, new_secret
 from runstead.platform.identity.lockout import origin_of
@@ -104,7 +104,7 @@ class Sessions:
         actor = await self._db.write(work)
         if actor is None:
             raise NotFoundError("this person cannot sign in")
-        return SignedIn(session, _speaking(actor, session)), secret
+        return SignedIn(session, self._speaking(actor, session)), secret
 
     async def find(self, session_id: str, secret: str, visitor: Visitor) -> SignedIn | None:
         """The session of a request, if it still is one."""
@@ -133,7 +133,7 @@ class Sessions:
             if row is None or user is None or user.disabled or user.epoch != row["epoch"]:
                 return None
             session = _session(row)
-            found = SignedIn(session, _speaking(actor_of_user(connection, user), session))
+            found = SignedIn(session, self._speaking(actor_of_user(connection, user), session))
             return _Believed(found, row["secret"], time.monotonic() + BELIEVED_SECONDS)
 
         found = await self._db.read(work)
@@ -143,6 +143,13 @@ class Sessions:
             while len(self._believed) > BELIEVED_MAX:
                 self._believed.popitem(last=False)
         return found
+
+    def _speaking(self, actor: Actor, session: Session) -> Actor:
+        speaking = replace(actor, credential_id=session.id, proved_at=session.proved_at.timestamp())
+        if _needs_factor(self._settings.second_factor, actor, session):
+            # They can set one up, and nothing else.
+            return replace(speaking, scopes=frozenset({"self.*"}))
+        return speaking
 
     def _is_over(self, session: Session) -> bool:
         now = self._clock.now()
@@ -248,8 +255,10 @@ def _is_stolen(session: Session, visitor: Visitor) -> bool:
     return began.browser != visitor.browser and origin_of(began.address) != origin_of(visitor.address)
 
 
-def _speaking(actor: Actor, session: Session) -> Actor:
-    return replace(actor, credential_id=session.id, proved_at=session.proved_at.timestamp())
+def _needs_factor(policy: str, actor: Actor, session: Session) -> bool:
+    """Whether a second factor is demanded and was not shown."""
+    demanded = policy == "everyone" or (policy == "administrators" and ROLE_ADMINISTRATOR in actor.roles)
+    return demanded and session.method in ("password", "link")
 
 
 def _row(session: Session, secret: str, epoch: int) -> dict[str, object]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from pathlib import Path
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -39,6 +40,26 @@ class IdentitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     lockout_longest_seconds: Annotated[
         float, Meta(gt=0, le=86_400, description="Length of the longest lock.")
     ] = 900.0
+    second_factor: Annotated[
+        Literal["optional", "administrators", "everyone"],
+        Meta(
+            description="Who must have a second factor. Until they have set one up, they can do nothing else. "
+            "Whoever signs in through a provider is that provider's business."
+        ),
+    ] = "optional"
+    step_up_minutes: Annotated[
+        int,
+        Meta(
+            ge=1, le=60 * 24 * 30, description="Minutes after a proof for which dangerous acts need no other."
+        ),
+    ] = 60
+    trust_days: Annotated[
+        int, Meta(ge=1, le=365, description="Days for which a trusted browser needs no second factor.")
+    ] = 30
+    breached_passwords: Annotated[
+        Path | None,
+        Meta(description="File of SHA-1 hashes, sorted, one a line: passwords that are refused."),
+    ] = None
     token_days_max: Annotated[
         int, Meta(ge=1, le=3650, description="Days that an API token may be valid at most.")
     ] = 365

@@ -113,3 +113,42 @@ links = sa.Table(
     sa.Column("created_at", sa.Text, nullable=False),
     sa.Column("expires_at", sa.Text, nullable=False),
 )
+factors = sa.Table(
+    "identity_factors",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Text, sa.ForeignKey("identity_users.id", ondelete="CASCADE"), nullable=False),
+    # "totp", "passkey" or "recovery".
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    # The sealed secret of one-time codes; public key and count of a passkey as JSON.
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    # The id of a passkey; the hash of a recovery code.
+    sa.Column("credential", sa.Text, nullable=True, unique=True),
+    # The last step whose code was used.
+    sa.Column("last_step", sa.BigInteger, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("used_at", sa.Text, nullable=True),
+    sa.Index("identity_factors_by_user", "user_id"),
+)
+devices = sa.Table(
+    "identity_devices",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Text, sa.ForeignKey("identity_users.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("secret", sa.Text, nullable=False),
+    sa.Column("agent", sa.Text, nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("seen_at", sa.Text, nullable=False),
+    sa.Column("trusted_until", sa.Text, nullable=True),
+    sa.Index("identity_devices_by_user", "user_id", "seen_at"),
+)
+#: Challenges that were answered, until they would have expired.
+challenges = sa.Table(
+    "identity_challenges",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("expires_at", sa.Text, nullable=False),
+    sa.Index("identity_challenges_by_expiry", "expires_at"),
+)

@@ -75,7 +75,7 @@ class AddressLists:
         :raises ConflictError: it is on the list, or the list is full.
         """
         try:
-            parsed = ipaddress.ip_network(network)
+            parsed = ipaddress.ip_network(network.strip(), strict=False)
         except ValueError:
             raise BadRequestError(
                 f"found {network!r}, allowed: an address or a network, as 203.0.113.0/24"

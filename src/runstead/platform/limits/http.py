@@ -17,6 +17,10 @@ from runstead.platform.identity import guard
 from runstead.platform.limits.addresses import ListedAddress
 from runstead.platform.limits.limiter import Limiter
 
+#: Networks as the description shows them; IPv6 ones are taken as well.
+_BYTE = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_NETWORK = rf"^({_BYTE}\.){{3}}{_BYTE}/(3[0-2]|[12][0-9]|[1-9])$"
+
 
 class RuleView(msgspec.Struct, kw_only=True):
     """A rule that holds."""
@@ -51,7 +55,15 @@ class NewAddress(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """An address or a network to be shut out or exempt."""
 
     kind: Literal["block", "allow"]
-    network: Annotated[str, Meta(min_length=1, max_length=64, description="As 203.0.113.9 or 2001:db8::/32.")]
+    network: Annotated[
+        str,
+        Meta(
+            min_length=2,
+            max_length=64,
+            description="As 203.0.113.9, 203.0.113.0/24 or 2001:db8::/32.",
+            extra_json_schema={"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}, {"pattern": _NETWORK}]},
+        ),
+    ]
     reason: Annotated[str, Meta(max_length=500)] = ""
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None
 

@@ -85,6 +85,18 @@ def usage(secret_id: str, *, scope: str = "server", json: JsonFlag = False) -> N
 
 
 @app.command
+def restore(secret_id: str, version: int, *, scope: str = "server", json: JsonFlag = False) -> None:
+    """Make the value of an earlier version the present one.
+
+    Example: runstead secrets restore stripe-key 3
+    """
+    with Client.from_environment() as client:
+        path = f"{_PATH}/{segment(secret_id)}/restore"
+        entry = client.request("POST", path, params={"scope": scope}, json={"version": version})
+    Output(json=json).item(entry, f"{entry['id']}: version {entry['version']}")
+
+
+@app.command
 def rm(secret_id: str, *, scope: str = "server", json: JsonFlag = False) -> None:
     """Remove a secret and all its values.
 

@@ -59,12 +59,17 @@ class NewSecret(_Request, kw_only=True):
 
 
 class SecretChange(_Request, kw_only=True):
-    """What is to be changed; ``restore`` makes the value of an earlier version the present one."""
+    """What is to be changed."""
 
     value: Value | UnsetType = UNSET
     description: Description | UnsetType = UNSET
     expires_at: Moment | UnsetType | None = UNSET
-    restore: Annotated[int, Meta(ge=1, le=2**31 - 1)] | UnsetType = UNSET
+
+
+class Restore(_Request, kw_only=True):
+    """Which value is to be the present one again."""
+
+    version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
 class SecretView(msgspec.Struct, rename="camel", kw_only=True):
@@ -187,12 +192,6 @@ def _writing(vault: Vault) -> list[Any]:
         within: Scope = SERVER_SCOPE,
     ) -> SecretView:
         await _permitted(vault, request, "secrets.write", secret_id, within)
-        if data.restore is not UNSET:
-            if data.value is not UNSET:
-                raise BadRequestError("either another value or an earlier one: value or restore")
-            entry = await vault.restore(secret_id, data.restore, scope=within)
-            if data.description is UNSET and data.expires_at is UNSET:
-                return _view(entry)
         return _view(
             await vault.update(
                 secret_id,
@@ -204,6 +203,21 @@ def _writing(vault: Vault) -> list[Any]:
             )
         )
 
+    @post(
+        "/{secret_id:str}/restore",
+        summary="Make an earlier value the present one",
+        guards=[guard("secrets.write", each=True)],
+        status_code=200,
+    )
+    async def restore_secret(
+        request: _AnyRequest,
+        secret_id: FromPath[str],
+        data: JSONBody[Restore],
+        within: Scope = SERVER_SCOPE,
+    ) -> SecretView:
+        await _permitted(vault, request, "secrets.write", secret_id, within)
+        return _view(await vault.restore(secret_id, data.version, scope=within))
+
     @delete("/{secret_id:str}", summary="Remove a secret", guards=[guard("secrets.write", each=True)])
     async def delete_secret(
         request: _AnyRequest, secret_id: FromPath[str], within: Scope = SERVER_SCOPE
@@ -211,7 +225,7 @@ def _writing(vault: Vault) -> list[Any]:
         await _permitted(vault, request, "secrets.write", secret_id, within)
         await vault.delete(secret_id, scope=within)
 
-    return [create_secret, change_secret, delete_secret]
+    return [create_secret, change_secret, restore_secret, delete_secret]
 
 
 def _rotating(master_keys: MasterKeys, trail: Trail) -> Any:

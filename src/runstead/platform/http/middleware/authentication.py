@@ -74,5 +74,6 @@ class Authentication:
             state["log_fields"]["actor"] = str(found.actor)
         if found.session is not None:
             state["session"] = found.session
+            state["stale"] = found.stale
             state["authenticated_by"] = "session"
         return found.unknown

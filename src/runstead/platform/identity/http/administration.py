@@ -110,7 +110,17 @@ def _user(accounts: Accounts) -> list[Any]:
         await people.get(user_id)
         await accounts.sessions.end_others(user_id, keep="")
 
-    return [get_user, change_user, delete_user, reset_user, end_sessions]
+    @delete(
+        "/{user_id:str}/factors",
+        summary="Take somebody's second factors away, who has lost them",
+        guards=[guard("users.write")],
+    )
+    async def remove_factors(user_id: FromPath[str]) -> None:
+        await people.get(user_id)
+        await accounts.factors.remove(user_id)
+        await accounts.devices.trust_no_more(user_id)
+
+    return [get_user, change_user, delete_user, reset_user, end_sessions, remove_factors]
 
 
 def _groups(accounts: Accounts) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -46,12 +46,23 @@ class _OfLines(msgspec.Struct):
                 raise ValueError(f"{name} ends with a line break")
 
 
+class PasskeyProof(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A browser's answer to a challenge, as JSON."""
+
+    state: Annotated[str, Meta(min_length=1, max_length=4000, description="As it came with the options.")]
+    credential: dict[str, Any]
+
+
 class Login(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A proof of who somebody is."""
 
     name: Annotated[str, Meta(min_length=1, max_length=MAIL_CHARS_MAX, description="Name or mail address.")]
     password: Password
     code: Code | None = None
+    passkey: PasskeyProof | None = None
+    trust: Annotated[
+        Literal["no", "yes"], Meta(description="yes: this browser needs no second factor for some days.")
+    ] = "no"
 
 
 class Proof(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -59,6 +70,7 @@ class Proof(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     password: Password
     code: Code | None = None
+    passkey: PasskeyProof | None = None
 
 
 class NewPassword(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -95,6 +107,8 @@ class Me(msgspec.Struct, kw_only=True):
     roles: list[str]
     groups: list[str]
     session: str | None
+    #: ``second_factor``: they must set one up first; ``suspicious``: neither browser nor network was seen before.
+    notice: Literal["", "second_factor", "suspicious"] = ""
 
 
 class UserView(msgspec.Struct, kw_only=True):
@@ -250,3 +264,72 @@ class RoleView(msgspec.Struct):
     description: str
     on_any: list[str]
     on_own: list[str]
+
+
+class FactorName(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What a factor is to be called."""
+
+    name: Annotated[str, Meta(max_length=100)] = ""
+
+
+class TotpOffer(msgspec.Struct, kw_only=True):
+    """The secret for an authenticator app, shown once, also as the text of a QR code."""
+
+    secret: str
+    uri: str
+    state: str
+
+
+class TotpProof(FactorName, forbid_unknown_fields=True, kw_only=True):
+    """The first code of an authenticator app."""
+
+    state: Annotated[str, Meta(min_length=1, max_length=4000)]
+    code: Code
+
+
+class NewPasskey(FactorName, forbid_unknown_fields=True, kw_only=True):
+    """A browser's answer to a challenge, as JSON."""
+
+    state: Annotated[str, Meta(min_length=1, max_length=4000)]
+    credential: dict[str, Any]
+
+
+class PasskeyOffer(msgspec.Struct, kw_only=True):
+    """What the browser's ``navigator.credentials`` takes, in its JSON form."""
+
+    options: dict[str, Any]
+    state: str
+
+
+class RecoveryCodes(msgspec.Struct):
+    """Each works once instead of a one-time code. Shown once."""
+
+    recovery_codes: list[str]
+
+
+class FactorView(msgspec.Struct, kw_only=True):
+    """One that is set up."""
+
+    id: str
+    kind: Literal["totp", "passkey"]
+    name: str
+    created_at: str
+    used_at: str | None
+
+
+class FactorsView(msgspec.Struct):
+    """What is set up, and how many recovery codes are left."""
+
+    factors: list[FactorView]
+    recovery_codes_left: int
+
+
+class DeviceView(msgspec.Struct, kw_only=True):
+    """A browser that is known."""
+
+    id: str
+    agent: str
+    address: str
+    created_at: str
+    seen_at: str
+    trusted_until: str | None

@@ -12,11 +12,29 @@ from runstead.platform.http.scope import actor_of
 from runstead.platform.identity.accounts import Accounts
 from runstead.platform.identity.actor import ANONYMOUS
 from runstead.platform.identity.errors import SignInError
-from runstead.platform.identity.http.cookies import no_cookies, session_cookies, visitor_of
-from runstead.platform.identity.http.schemas import Join, Login, Me, NewPassword, Proof, Reset, SessionView
+from runstead.platform.identity.http.cookies import (
+    device_cookie,
+    device_of,
+    no_cookies,
+    session_cookies,
+    site_of,
+    visitor_of,
+)
+from runstead.platform.identity.http.schemas import (
+    Join,
+    Login,
+    Me,
+    NewPassword,
+    PasskeyOffer,
+    PasskeyProof,
+    Proof,
+    Reset,
+    SessionView,
+)
 from runstead.platform.identity.model import Session
 from runstead.platform.identity.permissions import guard
 from runstead.platform.identity.sessions import SignedIn
+from runstead.platform.identity.sign_in import Beside, PasskeyAnswer
 
 #: Answers that sign somebody in are nobody else's.
 _ONCE = {"Cache-Control": "no-store"}
@@ -37,10 +55,28 @@ def _doors(accounts: Accounts) -> list[Any]:
     )
     async def login(request: _AnyRequest, data: JSONBody[Login]) -> Response[Me]:
         await _end_old(accounts, request)
+        beside = Beside(data.code, _answer(request, data.passkey), device_of(request))
         _user, signed_in, secret = await accounts.sign_in.with_password(
-            data.name, data.password, visitor_of(request.scope), code=data.code
+            data.name, data.password, visitor_of(request.scope), beside
         )
-        return _welcome(accounts, request, signed_in, secret)
+        return await welcome(accounts, request, signed_in, secret, trust=data.trust == "yes")
+
+    @post(
+        "/passkey/options",
+        summary="Begin to sign in with a passkey",
+        guards=[guard("server.public")],
+        status_code=200,
+    )
+    async def passkey_options(request: _AnyRequest) -> Response[PasskeyOffer]:
+        options, state = await accounts.factors.begin_sign_in(site_of(request.scope))
+        return Response(PasskeyOffer(options=options, state=state), headers=_ONCE)
+
+    @post("/passkey", summary="Sign in with a passkey", guards=[guard("server.public")], status_code=200)
+    async def passkey(request: _AnyRequest, data: JSONBody[PasskeyProof]) -> Response[Me]:
+        await _end_old(accounts, request)
+        answer = PasskeyAnswer(site_of(request.scope), data.state, data.credential)
+        _user, signed_in, secret = await accounts.sign_in.with_passkey(answer, visitor_of(request.scope))
+        return await welcome(accounts, request, signed_in, secret)
 
     @post("/logout", summary="Sign out", guards=[guard("server.public")], status_code=200)
     async def logout(request: _AnyRequest) -> Response[Me]:
@@ -53,7 +89,7 @@ def _doors(accounts: Accounts) -> list[Any]:
         session: Session | None = request.scope["state"].get("session")
         return Response(_me(request.scope, session), headers=_ONCE)
 
-    return [login, logout, me]
+    return [login, passkey_options, passkey, logout, me]
 
 
 def _links(accounts: Accounts) -> list[Any]:
@@ -63,7 +99,7 @@ def _links(accounts: Accounts) -> list[Any]:
             "setup", data.link, name=data.name, mail=data.mail, password=data.password
         )
         signed_in, secret = await accounts.sessions.begin(user.id, visitor_of(request.scope), method="link")
-        return _welcome(accounts, request, signed_in, secret, status=201)
+        return await welcome(accounts, request, signed_in, secret, status=201)
 
     @post("/join", summary="Use an invitation", guards=[guard("server.public")])
     async def join(request: _AnyRequest, data: JSONBody[Join]) -> Response[Me]:
@@ -71,7 +107,7 @@ def _links(accounts: Accounts) -> list[Any]:
             "invitation", data.link, name=data.name, mail=data.mail, password=data.password
         )
         signed_in, secret = await accounts.sessions.begin(user.id, visitor_of(request.scope), method="link")
-        return _welcome(accounts, request, signed_in, secret, status=201)
+        return await welcome(accounts, request, signed_in, secret, status=201)
 
     @post(
         "/reset", summary="Set another password by a link", guards=[guard("server.public")], status_code=204
@@ -87,7 +123,7 @@ def _links(accounts: Accounts) -> list[Any]:
 def _self(accounts: Accounts) -> list[Any]:
     @post("/prove", summary="Prove again who you are", guards=[guard("self.write")], status_code=204)
     async def prove(request: _AnyRequest, data: JSONBody[Proof]) -> None:
-        method = await _proved(accounts, request, data.password, data.code)
+        method = await _proved(accounts, request, data.password, data.code, data.passkey)
         await accounts.sessions.prove(actor_of(request.scope).credential_id, method=method)
 
     @post("/password", summary="Change your password", guards=[guard("self.write")], status_code=200)
@@ -100,7 +136,7 @@ def _self(accounts: Accounts) -> list[Any]:
             return Response(_me(request.scope, None), headers=_ONCE)
         # A new session for this browser too: whoever had copied its cookie is out.
         signed_in, secret = await accounts.sessions.begin(actor.id, visitor_of(request.scope), method=method)
-        return _welcome(accounts, request, signed_in, secret)
+        return await welcome(accounts, request, signed_in, secret)
 
     @get("/sessions", summary="Where you are signed in", guards=[guard("self.read")])
     async def sessions(request: _AnyRequest) -> list[SessionView]:
@@ -123,9 +159,22 @@ def _self(accounts: Accounts) -> list[Any]:
     return [prove, password, sessions, end_others, end]
 
 
-async def _proved(accounts: Accounts, request: _AnyRequest, password: str, code: str | None) -> str:
+def _answer(request: _AnyRequest, proof: PasskeyProof | None) -> PasskeyAnswer | None:
+    if proof is None:
+        return None
+    return PasskeyAnswer(site_of(request.scope), proof.state, proof.credential)
+
+
+async def _proved(
+    accounts: Accounts,
+    request: _AnyRequest,
+    password: str,
+    code: str | None,
+    passkey: PasskeyProof | None = None,
+) -> str:
     actor = actor_of(request.scope)
-    user, method = await accounts.sign_in.check(actor.name, password, visitor_of(request.scope), code=code)
+    beside = Beside(code, _answer(request, passkey))
+    user, method = await accounts.sign_in.check(actor.name, password, visitor_of(request.scope), beside)
     if user.id != actor.id:
         raise SignInError
     return method
@@ -137,16 +186,35 @@ async def _end_old(accounts: Accounts, request: _AnyRequest) -> None:
         await accounts.sessions.end(old.id)
 
 
-def _welcome(
-    accounts: Accounts, request: _AnyRequest, signed_in: SignedIn, secret: str, *, status: int = 200
+async def welcome(
+    accounts: Accounts,
+    request: _AnyRequest,
+    signed_in: SignedIn,
+    secret: str,
+    *,
+    status: int = 200,
+    trust: bool = False,
 ) -> Response[Me]:
-    cookies = session_cookies(accounts, request.scope, signed_in, secret)
+    """The answer that signs somebody in: the session's cookies, and one by which the browser is known again."""
+    device, suspicious = await accounts.devices.signed_in(
+        signed_in.actor.id,
+        visitor_of(request.scope),
+        secret=device_of(request),
+        # Only a browser in which a second factor was shown can be trusted to need none.
+        trust=trust and "+" in signed_in.session.method,
+    )
+    cookies = [
+        *session_cookies(accounts, request.scope, signed_in, secret),
+        device_cookie(request.scope, device),
+    ]
     request.scope["state"]["actor"] = signed_in.actor
-    return Response(_me(request.scope, signed_in.session), status_code=status, cookies=cookies, headers=_ONCE)
+    me = _me(request.scope, signed_in.session, suspicious=suspicious)
+    return Response(me, status_code=status, cookies=cookies, headers=_ONCE)
 
 
-def _me(scope: Any, session: Session | None) -> Me:
+def _me(scope: Any, session: Session | None, *, suspicious: bool = False) -> Me:
     actor = actor_of(scope)
+    limited = session is not None and actor.scopes is not None
     return Me(
         kind=actor.kind,
         id=actor.id,
@@ -155,4 +223,5 @@ def _me(scope: Any, session: Session | None) -> Me:
         roles=sorted(actor.roles),
         groups=sorted(actor.groups),
         session=None if session is None else session.id,
+        notice="second_factor" if limited else "suspicious" if suspicious else "",
     )
