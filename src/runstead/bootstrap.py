@@ -204,7 +204,6 @@ async def _open_platform(settings: Settings, stack: AsyncExitStack) -> _Platform
     from runstead.platform.audit import Audit
     from runstead.platform.execution.process import Supervisor
     from runstead.platform.execution.script import ScriptPool
-    from runstead.platform.identity.accounts import open_accounts
     from runstead.platform.observability import Health, Metrics, Redactor, Tracing, configure_logging
     from runstead.platform.secrets import Vault, open_master_keys
     from runstead.platform.storage.objects import open_objects
@@ -223,6 +222,14 @@ async def _open_platform(settings: Settings, stack: AsyncExitStack) -> _Platform
     master_keys = await open_master_keys(db, data_dir=data_dir, given=credentials.master_key, command=command)
     audit_key = await master_keys.server_key("audit")
     audit = Audit(db, key=audit_key, settings=settings.section("audit"), clock=db.clock)
+    vault = Vault(
+        db,
+        keyring=master_keys.keyring,
+        settings=settings.section("secrets"),
+        trail=audit,
+        masker=redactor,
+        clock=db.clock,
+    )
     pool = ScriptPool(workers=settings.execution.script_workers, sandbox=settings.execution.sandbox)
     tracing = None
     if (collector := settings.observability.otlp_endpoint) is not None:
@@ -232,22 +239,10 @@ async def _open_platform(settings: Settings, stack: AsyncExitStack) -> _Platform
         objects=open_objects(settings.storage.objects_url),
         log_sealer=await master_keys.sealer("logs"),
         master_keys=master_keys,
-        vault=Vault(
-            db,
-            keyring=master_keys.keyring,
-            settings=settings.section("secrets"),
-            trail=audit,
-            masker=redactor,
-            clock=db.clock,
-        ),
+        vault=vault,
         limiter=_limiter(settings, db, audit),
         audit=audit,
-        accounts=open_accounts(
-            db,
-            settings=settings.section("identity"),
-            sealer=await master_keys.sealer("identity"),
-            trail=audit,
-        ),
+        accounts=await _accounts(settings, db, master_keys, vault, audit),
         pool=await stack.enter_async_context(pool),
         supervisor=Supervisor(),
         metrics=Metrics(),
@@ -256,6 +251,18 @@ async def _open_platform(settings: Settings, stack: AsyncExitStack) -> _Platform
         health=Health([_database_check(db)]),
         token=token,
         token_file=token_file,
+    )
+
+
+async def _accounts(settings: Settings, db: Any, master_keys: Any, vault: Any, trail: Any) -> Any:
+    from runstead.platform.identity.accounts import open_accounts
+
+    return open_accounts(
+        db,
+        settings=settings.section("identity"),
+        sealer=await master_keys.sealer("identity"),
+        trail=trail,
+        secret=partial(vault.use, used_by="server:sign-in"),
     )
 
 

@@ -15,7 +15,9 @@ import httpx
 from argon2 import PasswordHasher
 
 from runstead.kernel.capability import Capability
+from runstead.kernel.clock import SystemClock
 from runstead.platform.identity.accounts import Accounts, open_accounts
+from runstead.platform.identity.oidc.provider import OpenSecret
 from runstead.platform.identity.passwords import Passwords
 from runstead.platform.identity.settings import IdentitySettings
 from runstead.platform.identity.tables import MIGRATIONS
@@ -93,17 +95,22 @@ async def world_on(
     *capabilities: Capability,
     routes: Sequence[Any] = (),
     migrations: Mapping[str, Path] = MappingProxyType({}),
+    secret: OpenSecret | None = None,
+    real_time: bool = False,
     **settings: Any,
 ) -> AsyncIterator[World]:
     """Put it together over an open database."""
     await migrate(database, {"identity": MIGRATIONS, **migrations})
-    clock, trail = FakeClock(), Trail()
+    # A provider in another process knows no fake time.
+    clock = FakeClock(SystemClock().now()) if real_time else FakeClock()
+    trail = Trail()
     accounts = open_accounts(
         database,
         settings=IdentitySettings(**settings),
         sealer=AesGcmSealer(os.urandom(32)),
         trail=trail,
         passwords=Passwords(LIGHT),
+        secret=secret,
         clock=clock,
     )
     async with AsyncExitStack() as stack:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from runstead.kernel.clock import Clock
+from runstead.kernel.errors import NotFoundError
+from runstead.kernel.secret import Secret
 from runstead.kernel.trail import NoTrail, Trail
 from runstead.platform.identity.actor import ROLE_ADMINISTRATOR
 from runstead.platform.identity.challenges import Challenges
@@ -19,6 +21,9 @@ from runstead.platform.identity.factors import Factors
 from runstead.platform.identity.groups import Groups
 from runstead.platform.identity.links import Links, link_path
 from runstead.platform.identity.lockout import Lockout
+from runstead.platform.identity.oidc import Providers
+from runstead.platform.identity.oidc.linking import Linking
+from runstead.platform.identity.oidc.provider import OpenSecret
 from runstead.platform.identity.passwords import Passwords
 from runstead.platform.identity.people import People
 from runstead.platform.identity.ports import Sealer
@@ -48,6 +53,7 @@ class Accounts:
     factors: Factors
     devices: Devices
     challenges: Challenges
+    providers: Providers
     passwords: Passwords
     sealer: Sealer
     lockout: Lockout
@@ -86,6 +92,18 @@ class Accounts:
                 log.exception("expired sessions could not be removed")
 
 
+def _lockout(settings: IdentitySettings) -> Lockout:
+    return Lockout(
+        attempts=settings.lockout_attempts,
+        first_seconds=settings.lockout_first_seconds,
+        longest_seconds=settings.lockout_longest_seconds,
+    )
+
+
+async def _no_secret(secret_id: str) -> Secret:
+    raise NotFoundError(f"there is no vault that could hold {secret_id!r}")
+
+
 def open_accounts(
     db: Database,
     *,
@@ -93,20 +111,30 @@ def open_accounts(
     sealer: Sealer,
     trail: Trail | None = None,
     passwords: Passwords | None = None,
+    secret: OpenSecret | None = None,
     clock: Clock | None = None,
 ) -> Accounts:
-    """Put the services together. No I/O."""
+    """Put the services together. No I/O.
+
+    :param secret: opens the client secrets of providers by their ids.
+    """
     clock, trail = clock or db.clock, trail or NoTrail()
     passwords = passwords or Passwords(breached=settings.breached_passwords)
-    lockout = Lockout(
-        attempts=settings.lockout_attempts,
-        first_seconds=settings.lockout_first_seconds,
-        longest_seconds=settings.lockout_longest_seconds,
-    )
+    lockout = _lockout(settings)
     people = People(db, passwords=passwords, trail=trail, clock=clock)
     challenges = Challenges(db, sealer=sealer, clock=clock)
     factors = Factors(db, sealer=sealer, challenges=challenges, trail=trail, clock=clock)
     devices = Devices(db, trust_days=settings.trust_days, trail=trail, clock=clock)
+    linking = Linking(db, people=people, trail=trail, clock=clock)
+    providers = Providers(
+        db,
+        settings=settings.providers,
+        challenges=challenges,
+        linking=linking,
+        secret=secret or _no_secret,
+        trail=trail,
+        clock=clock,
+    )
     sessions = Sessions(db, settings=settings, trail=trail, clock=clock)
     return Accounts(
         settings=settings,
@@ -129,6 +157,7 @@ def open_accounts(
         factors=factors,
         devices=devices,
         challenges=challenges,
+        providers=providers,
         passwords=passwords,
         sealer=sealer,
         lockout=lockout,

@@ -2,13 +2,57 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from runstead.platform.config import SectionSpec
+
+_ISSUER: Final = re.compile(r"https://[^\s?#]+|http://(127\.0\.0\.1|localhost)(:\d+)?(/[^\s?#]*)?")
+
+
+class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An OpenID Connect provider through which people sign in."""
+
+    name: Annotated[
+        str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$", description="In addresses: /auth/callback/NAME.")
+    ]
+    title: Annotated[str, Meta(max_length=64, description="On the button; default: the name.")] = ""
+    kind: Annotated[
+        Literal["oidc", "google", "microsoft", "apple"],
+        Meta(description="google, microsoft and apple know their issuer."),
+    ] = "oidc"
+    issuer: Annotated[
+        str, Meta(max_length=512, description="As https://login.example.org; default: that of the kind.")
+    ] = ""
+    client_id: Annotated[str, Meta(min_length=1, max_length=256)]
+    client_secret: Annotated[
+        str,
+        Meta(
+            pattern=r"^(secret://[A-Za-z0-9][A-Za-z0-9._-]{0,127})?$",
+            description="secret://ID of a secret in the vault (for apple: the private key as PEM). Empty: a public client.",
+        ),
+    ] = ""
+    scopes: Annotated[tuple[Annotated[str, Meta(pattern=r"^[!-~]{1,64}$")], ...], Meta(max_length=20)] = (
+        "openid",
+        "email",
+        "profile",
+    )
+    sign_up: Annotated[bool, Meta(description="Whoever is not known gets an account.")] = False
+    roles: Annotated[
+        tuple[Literal["viewer", "tester", "designer", "developer", "editor", "administrator"], ...],
+        Meta(description="Of accounts that are made by sign_up."),
+    ] = ()
+    mail_domains: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=253)], ...],
+        Meta(max_length=100, description="Only people with a verified mail address of these; empty: of any."),
+    ] = ()
+    apple_team_id: Annotated[str, Meta(max_length=32)] = ""
+    apple_key_id: Annotated[str, Meta(max_length=32)] = ""
 
 
 class IdentitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -60,10 +104,31 @@ class IdentitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         Path | None,
         Meta(description="File of SHA-1 hashes, sorted, one a line: passwords that are refused."),
     ] = None
+    providers: Annotated[
+        tuple[Provider, ...],
+        Meta(max_length=20, description="Through whom people may sign in: [[identity.providers]]."),
+    ] = ()
     token_days_max: Annotated[
         int, Meta(ge=1, le=3650, description="Days that an API token may be valid at most.")
     ] = 365
 
 
+def _validate(settings: Any, _base: Path) -> Iterator[tuple[str, str]]:
+    names = set()
+    for number, provider in enumerate(settings.providers):
+        where = f"providers[{number}]"
+        if provider.kind == "oidc" and not _ISSUER.fullmatch(provider.issuer):
+            found = provider.issuer
+            yield (
+                f"{where}.issuer",
+                f"found {found!r}, allowed: https://HOST[/PATH] (http on this machine alone)",
+            )
+        if provider.name in names:
+            yield f"{where}.name", f"found {provider.name!r} twice, allowed: once"
+        if "openid" not in provider.scopes:
+            yield f"{where}.scopes", "found them without 'openid', allowed: with it"
+        names.add(provider.name)
+
+
 #: ``[identity]``
-SECTION: Final = SectionSpec(type=IdentitySettings)
+SECTION: Final = SectionSpec(type=IdentitySettings, validate=_validate)

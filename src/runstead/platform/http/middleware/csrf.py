@@ -45,7 +45,7 @@ class Csrf:
         changes = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
         if changes and "session" in state:
             self._check(scope)
-        elif changes and scope["path"].startswith("/auth/") and _is_foreign(scope):
+        elif changes and _signs_in(scope["path"]) and _is_foreign(scope):
             # Nobody is signed in by somebody else's page, into somebody else's account.
             raise CrossSiteError
         await self._app(scope, receive, send)
@@ -61,6 +61,11 @@ class Csrf:
                 raise CsrfError
         elif _site(scope) != "own" or (scope["type"] == "http" and is_reserved(scope["path"])):
             raise CsrfError
+
+
+def _signs_in(path: str) -> bool:
+    # Providers do come back from another site, with a state that only they and this browser have.
+    return path.startswith("/auth/") and not path.startswith("/auth/callback/")
 
 
 def _is_foreign(scope: Scope) -> bool:

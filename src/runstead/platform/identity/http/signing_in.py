@@ -54,7 +54,7 @@ def _doors(accounts: Accounts) -> list[Any]:
         status_code=200,
     )
     async def login(request: _AnyRequest, data: JSONBody[Login]) -> Response[Me]:
-        await _end_old(accounts, request)
+        await end_old(accounts, request)
         beside = Beside(data.code, _answer(request, data.passkey), device_of(request))
         _user, signed_in, secret = await accounts.sign_in.with_password(
             data.name, data.password, visitor_of(request.scope), beside
@@ -73,14 +73,14 @@ def _doors(accounts: Accounts) -> list[Any]:
 
     @post("/passkey", summary="Sign in with a passkey", guards=[guard("server.public")], status_code=200)
     async def passkey(request: _AnyRequest, data: JSONBody[PasskeyProof]) -> Response[Me]:
-        await _end_old(accounts, request)
+        await end_old(accounts, request)
         answer = PasskeyAnswer(site_of(request.scope), data.state, data.credential)
         _user, signed_in, secret = await accounts.sign_in.with_passkey(answer, visitor_of(request.scope))
         return await welcome(accounts, request, signed_in, secret)
 
     @post("/logout", summary="Sign out", guards=[guard("server.public")], status_code=200)
     async def logout(request: _AnyRequest) -> Response[Me]:
-        await _end_old(accounts, request)
+        await end_old(accounts, request)
         request.scope["state"]["actor"] = ANONYMOUS
         return Response(_me(request.scope, None), cookies=no_cookies(request.scope), headers=_ONCE)
 
@@ -180,7 +180,8 @@ async def _proved(
     return method
 
 
-async def _end_old(accounts: Accounts, request: _AnyRequest) -> None:
+async def end_old(accounts: Accounts, request: _AnyRequest) -> None:
+    """End the session that the browser had before."""
     old: Session | None = request.scope["state"].get("session")
     if old is not None:
         await accounts.sessions.end(old.id)

@@ -9,13 +9,17 @@ const MODES = {
 
 const at = (id) => document.getElementById(id);
 const form = at("form");
+// The password was right, a second factor is to follow.
+let halfDone = false;
 const [kind, link] = location.hash.slice(1).split("=", 2);
-const mode = kind in MODES && link ? kind : "login";
+const mode = Object.hasOwn(MODES, kind) && link ? kind : "login";
 
 function arrange() {
   const { lead, go } = MODES[mode];
   at("lead").textContent = lead;
   at("go").textContent = go;
+  at("passkey").hidden = mode !== "login" || !window.PublicKeyCredential?.parseRequestOptionsFromJSON;
+  if (kind === "problem") complain({ message: PROBLEMS[link] ?? "That did not work. Try again." });
   if (mode === "login") return;
   // The link is a secret: it must not stay in the history.
   history.replaceState(null, "", location.pathname);
@@ -49,10 +53,23 @@ function csrf() {
   return found ? { "X-CSRF-Token": found[1] } : {};
 }
 
+// What the page is told after a provider has sent somebody back.
+const PROBLEMS = {
+  E_NO_ACCOUNT: "Nobody here goes by that account. Ask for an invitation, or sign in and link it.",
+  E_CHALLENGE: "That took too long, or was begun in another browser. Try again.",
+  E_PROVIDER_REFUSED: "The provider did not let you in.",
+  E_PROVIDER: "The provider cannot be reached. Try again later.",
+  E_ID_TOKEN: "What the provider sent is not valid.",
+  E_CONFLICT: "That account is linked to somebody else here.",
+};
+
 function complain(error) {
-  if (error.code === "E_SECOND_FACTOR" && at("code-field").hidden) {
-    at("code-field").hidden = false;
-    form.code.focus();
+  if (error.code === "E_SECOND_FACTOR" && !halfDone) {
+    const methods = error.details?.methods ?? ["totp"];
+    at("code-field").hidden = !methods.includes("totp") && !methods.includes("recovery");
+    at("lead").textContent = methods.includes("passkey") ? "Now show your passkey." : "One more step.";
+    halfDone = true;
+    if (!at("code-field").hidden) form.code.focus();
     return;
   }
   const fields = Array.isArray(error.details) ? error.details.map((one) => `${one.field}: ${one.message}`) : [];
@@ -88,6 +105,27 @@ form.addEventListener("submit", async (event) => {
     complain({ message: "The server cannot be reached." });
   } finally {
     at("go").disabled = false;
+  }
+});
+
+async function proveByPasskey() {
+  const { value } = await send("/auth/passkey/options", {});
+  const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(value.options);
+  const credential = await navigator.credentials.get({ publicKey });
+  return { state: value.state, credential: credential.toJSON() };
+}
+
+at("passkey").addEventListener("click", async () => {
+  at("problem").hidden = true;
+  try {
+    const proof = await proveByPasskey();
+    const { ok, value } = halfDone
+      ? await send("/auth/login", { ...bodyOf(), code: null, passkey: proof })
+      : await send("/auth/passkey", proof);
+    if (ok) welcome(value);
+    else complain(value.error);
+  } catch (error) {
+    complain({ message: `The passkey was not used: ${error.message}` });
   }
 });
 
