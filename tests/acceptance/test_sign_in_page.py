@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 import pyotp
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from tests.acceptance.conftest import ServerProcess
+
+from runstead.testing.server import ServerProcess
 
 PASSWORD = "violet-Kettle-27-harbour"
 CHROMIUM = shutil.which("chromium")

@@ -25,6 +25,7 @@ from runstead.platform.http import (
     sse,
     stream,
 )
+from runstead.platform.http.middleware import body_limit
 from runstead.platform.identity import Identity
 from runstead.platform.observability import Health, Metrics, Redactor, configure_logging
 
@@ -126,6 +127,7 @@ async def main(options: dict[str, Any]) -> None:
         if name in options:
             options[name] = Path(options[name])
     vars(engine_granian).update(HEAD_SECONDS_MAX=options.pop("head_seconds", 75))
+    vars(body_limit).update(BODY_IDLE_SECONDS_MAX=options.pop("body_seconds", 30.0))
     vars(sys.modules["runstead.platform.http.server"]).update(
         CERTIFICATE_LOOK_SECONDS=options.pop("certificate_seconds", 15)
     )

@@ -55,12 +55,12 @@ class BodyLimiter:
         *,
         default: int,
         limits: Iterable[BodyLimit] = (),
-        idle_seconds: float = BODY_IDLE_SECONDS_MAX,
+        idle_seconds: float | None = None,
     ) -> None:
         self._app = app
         self._default = default
         self._limits = sorted(limits, key=lambda limit: -len(limit.pattern.pattern))
-        self._idle_seconds = idle_seconds
+        self._idle_seconds = BODY_IDLE_SECONDS_MAX if idle_seconds is None else idle_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
