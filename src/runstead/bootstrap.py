@@ -174,6 +174,7 @@ async def opened(settings: Settings) -> AsyncIterator[Server]:
             ],
             tracing=parts.tracing,
             witness=Denials(parts.audit),
+            redactor=parts.redactor,
             rates=partial(RateLimits, limiter=parts.limiter),
         )
         await stack.enter_async_context(parts.audit.opened())
@@ -290,6 +291,7 @@ def _capabilities(settings: Settings, parts: _Platform) -> Sequence[Capability]:
         sealer=parts.log_sealer,
         registry=registry,
         trail=parts.audit,
+        masker=parts.redactor,
     )
     sink = log_store.services["intake"]
     record_store = records.capability(

@@ -10,7 +10,7 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry
 
 from runstead.capabilities.logs.intake import Intake
-from runstead.capabilities.logs.ports import Sealer
+from runstead.capabilities.logs.ports import Masker, Sealer
 from runstead.capabilities.logs.service import LogsService
 from runstead.capabilities.logs.settings import SECTION, LogsSettings
 from runstead.kernel.capability import Capability, HealthCheck
@@ -40,19 +40,27 @@ def capability(
     clock: Clock | None = None,
     trail: Trail | None = None,
     registry: CollectorRegistry | None = None,
+    masker: Masker | None = None,
 ) -> Capability:
     """Put the capability together. No I/O.
 
     ``services["intake"]`` is the LogSink for the others.
 
     :param sealer: keeps the projects' secrets.
+    :param masker: masks secrets of the server in what senders write.
     :param registry: where the counters go that a monitoring system reads.
     """
     from runstead.capabilities.logs.admin import routes
     from runstead.capabilities.logs.http import LogsDispatcher
 
     service = LogsService(
-        settings=settings, db=db, sealer=sealer, clock=clock or SystemClock(), registry=registry, trail=trail
+        settings=settings,
+        db=db,
+        sealer=sealer,
+        clock=clock or SystemClock(),
+        registry=registry,
+        trail=trail,
+        masker=masker,
     )
 
     async def probe() -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Sealer(Protocol):
@@ -14,4 +14,20 @@ class Sealer(Protocol):
 
     def open(self, sealed: bytes) -> bytes:
         """Decrypt what :meth:`seal` made; anything else raises."""
+        ...
+
+
+class Masker(Protocol):
+    """Knows the server's secrets, in whatever form they were encoded on the way."""
+
+    def matches(self, text: str) -> bool:
+        """Whether a secret stands in this text."""
+        ...
+
+    def scrub_text(self, text: str) -> str:
+        """The text with every secret masked."""
+        ...
+
+    def scrub(self, value: Any) -> Any:
+        """A JSON value with every secret masked."""
         ...

@@ -16,7 +16,7 @@ from runstead.capabilities.logs.intake import Intake
 from runstead.capabilities.logs.limits import Limits
 from runstead.capabilities.logs.maintenance import Maintenance
 from runstead.capabilities.logs.model import Cursor, Query, StoredEvent
-from runstead.capabilities.logs.ports import Sealer
+from runstead.capabilities.logs.ports import Masker, Sealer
 from runstead.capabilities.logs.project_store import ProjectStore
 from runstead.capabilities.logs.projects import Projects
 from runstead.capabilities.logs.settings import LogsSettings
@@ -38,11 +38,12 @@ class LogsService:
         clock: Clock,
         registry: CollectorRegistry | None = None,
         trail: Trail | None = None,
+        masker: Masker | None = None,
     ) -> None:
         """Put the parts together. No I/O."""
         figures = Figures(registry)
         self.settings = settings
-        self._store = EventStore(db)
+        self._store = EventStore(db, masker)
         self._indexer = Indexer(self._store)
         self.limits = Limits(settings=settings, clock=clock)
         self.projects = Projects(store=ProjectStore(db, trail), sealer=sealer, settings=settings, clock=clock)

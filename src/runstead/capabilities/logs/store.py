@@ -14,7 +14,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from runstead.capabilities.logs import search
 from runstead.capabilities.logs.fingerprint import GROUP_VERSION
+from runstead.capabilities.logs.masking import masked
 from runstead.capabilities.logs.model import Cursor, Level, NewEvent, Query, StoredEvent
+from runstead.capabilities.logs.ports import Masker
 from runstead.capabilities.logs.tables import STATE_ID, events, metadata, projects, receipts, state
 from runstead.platform.storage.sql import Database
 
@@ -89,8 +91,9 @@ class MaintenanceState:
 class EventStore:
     """Events of all projects."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, masker: Masker | None = None) -> None:
         self._db = db
+        self._masker = masker
 
     @property
     def has_own_index(self) -> bool:
@@ -110,6 +113,8 @@ class EventStore:
 
         :returns: the earlier batch with this idempotency key; then nothing was stored.
         """
+        if self._masker is not None:
+            new = [masked(event, self._masker) for event in new]
         rows = [(*_values_of(event), project_id, created_at, GROUP_VERSION) for event in new]
         statement = _INSERT_BY_DIALECT[self._db.dialect]
 

@@ -29,7 +29,7 @@ from runstead.platform.http.middleware.transport import Transport
 from runstead.platform.http.openapi import ApiDescription
 from runstead.platform.http.router import body_limits_of, build_router, methods_of
 from runstead.platform.identity import Identity
-from runstead.platform.observability import Health, Metrics, Tracing
+from runstead.platform.observability import Health, Metrics, Redactor, Tracing
 
 Layer = Callable[[ASGIApp], ASGIApp]
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
@@ -49,12 +49,14 @@ def build_app(
     tracing: Tracing | None = None,
     witness: Witness | None = None,
     rates: Layer | None = None,
+    redactor: Redactor | None = None,
 ) -> ASGIApp:
     """Put the stack around what the capabilities serve. No I/O.
 
     The capabilities' health checks are added to ``health``. ``lifespan`` is for servers that speak the lifespan protocol;
     :func:`serve` does not, its caller opens everything before it. ``witness`` hears of whom the stack refused. ``rates``
-    is a layer that counts requests, right behind the authentication.
+    is a layer that counts requests, right behind the authentication. ``redactor`` keeps secrets
+    out of errors and request ids.
     """
     info = info or ServerInfo()
     for capability in capabilities:
@@ -73,12 +75,12 @@ def build_app(
     # The first is the outermost.
     layers: list[Layer] = [
         partial(Forwarded, trusted=settings.trusted_proxies),
-        RequestId,
+        partial(RequestId, is_secret=redactor.matches if redactor else None),
         partial(Access, metrics=metrics, log=settings.access_log),
         *([partial(Trace, tracing=tracing)] if tracing is not None else ()),
         partial(SecurityHeaders, changes=settings.headers, policy=settings.content_security_policy),
         *([partial(Cors, policy=settings.cors)] if settings.cors.origins else ()),
-        ErrorBoundary,
+        partial(ErrorBoundary, redactor=redactor),
         *([partial(Transport, policy=settings.https)] if settings.https != "off" else ()),
         partial(OriginGuard, host=settings.host, allowed_hosts=settings.allowed_hosts),
         partial(BodyLimiter, default=settings.body_max_bytes, limits=limits),

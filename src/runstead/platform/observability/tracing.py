@@ -96,7 +96,7 @@ class Tracing:
         attributes = {
             "http.request.method": method,
             "url.path": self._redactor.scrub_text(path),
-            "runstead.request_id": request_id,
+            "runstead.request_id": self._redactor.scrub_text(request_id),
         }
         with self._tracer.start_as_current_span(
             method, context=self._propagator.extract(headers), kind=SpanKind.SERVER, attributes=attributes

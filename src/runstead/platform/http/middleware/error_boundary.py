@@ -10,8 +10,9 @@ from runstead.kernel.capability import ASGIApp, Receive, Scope, Send
 from runstead.kernel.errors import BadRequestError
 from runstead.platform.http.body import ClientDisconnectedError
 from runstead.platform.http.errors import public_error
-from runstead.platform.http.responses import error_response
+from runstead.platform.http.responses import json_response
 from runstead.platform.http.scope import request_id_of
+from runstead.platform.observability.redaction import Redactor
 
 _log = structlog.get_logger("http")
 
@@ -23,8 +24,10 @@ class ErrorBoundary:
     closes the connection and the client sees that the answer is not complete.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, redactor: Redactor | None = None) -> None:
+        """:param redactor: masks secrets that a message quotes."""
         self._app = app
+        self._redactor = redactor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
@@ -51,4 +54,7 @@ class ErrorBoundary:
                 # 4000-4999 is the range for applications (RFC 6455 section 7.4.2).
                 await send({"type": "websocket.close", "code": 4000 + public.status, "reason": public.code})
                 return
-            await error_response(public, request_id_of(scope))(scope, receive, send)
+            envelope = public.envelope(request_id_of(scope))
+            if self._redactor is not None:
+                envelope = self._redactor.scrub(envelope)
+            await json_response(public.status, envelope, public.headers)(scope, receive, send)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from runstead.kernel.capability import ASGIApp, Receive, Scope, Send
@@ -21,13 +22,15 @@ _sane = re.compile(rb"[A-Za-z0-9._-]{1,%d}" % REQUEST_ID_CHARS_MAX).fullmatch
 class RequestId:
     """Takes the client's ``X-Request-ID`` when it is sane, else makes one, and sends it back with every answer."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, is_secret: Callable[[str], bool] | None = None) -> None:
+        """:param is_secret: tells whether a text holds a secret of this server, which must not get into logs and tables."""
         self._app = app
+        self._is_secret = is_secret
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         sent = headers.get(HEADER)
-        request_id = sent.decode() if sent is not None and _sane(sent) else new_id()
+        request_id = self._taken(sent) or new_id()
         echo = (HEADER, request_id.encode())
         fields: dict[str, Any] = {"request_id": request_id}
         state = state_of(scope)
@@ -43,3 +46,9 @@ class RequestId:
             await self._app(scope, receive, send_with_id)
         finally:
             reset_fields(token)
+
+    def _taken(self, sent: bytes | None) -> str | None:
+        if sent is None or not _sane(sent):
+            return None
+        text = sent.decode()
+        return None if self._is_secret is not None and self._is_secret(text) else text
