@@ -12,7 +12,8 @@ from typing import Any, Final
 import httpx
 from tests.acceptance.conftest import EXAMPLES
 
-from runstead.bootstrap import opened, sections
+from runstead.bootstrap import opened
+from runstead.catalogue import sections
 from runstead.platform.config import load
 
 PASSWORD: Final = "violet-Kettle-27-harbour"
@@ -75,7 +76,7 @@ async def people(
 @asynccontextmanager
 async def house(folder: Path) -> AsyncIterator[House]:
     config = folder / "runstead.toml"
-    config.write_text(EXAMPLES + "\n[identity]\nlockout_attempts = 1000000\n")
+    config.write_text(EXAMPLES + "\n[identity]\nlockout_attempts = 1000000\n[tenants]\nenabled = true\n")
     env = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),

@@ -52,6 +52,8 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "GET /editor/api/secrets/{secret_id}/usage": DEVELOPERS, "PUT /editor/api/secrets/{secret_id}": SECRET_OWNERS, "POST /editor/api/secrets/{secret_id}/restore": SECRET_OWNERS,
     "DELETE /editor/api/secrets/{secret_id}": SECRET_OWNERS, "POST /editor/api/secrets/rotate-master-key": ADMINS,
     "GET /api/limits": ADMINS, "GET /api/limits/usage": ADMINS, "POST /api/limits/addresses": ADMINS, "DELETE /api/limits/addresses/{entry_id}": ADMINS,
+    "GET /api/tenants": ADMINS, "POST /api/tenants": ADMINS, "GET /api/tenants/{name}": ADMINS, "PATCH /api/tenants/{name}": ADMINS,
+    "DELETE /api/tenants/{name}": ADMINS, "GET /api/tenants/{name}/export": ADMINS, "GET /api/tenants/{name}/usage": ADMINS,
     # Apps.
     "GET /api/apps": READERS | {"granted"},
     "GET /api/apps/{app_id}": READERS | {"granted"},

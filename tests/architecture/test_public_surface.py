@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.architecture.sources import SOURCE, module_of, place, python_files, tree_of
 
-from runstead.bootstrap import COMMANDS
+from runstead.catalogue import COMMANDS
 
 CAPABILITIES = sorted(
     path.name for path in (SOURCE / "capabilities").iterdir() if (path / "__init__.py").exists()

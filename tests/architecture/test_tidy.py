@@ -18,10 +18,7 @@ FUNCTION_LINES_MAX = 60
 
 #: What was longer when the rule came. A number may only go down; take the line out when the file fits.
 LONGER_FILES: dict[str, int] = {"src/runstead/capabilities/jobs/service.py": 420}
-LONGER_FUNCTIONS: dict[str, int] = {
-    # The composition root: a table of contents, read from top to bottom.
-    "src/runstead/bootstrap.py:opened": 110,
-}
+LONGER_FUNCTIONS: dict[str, int] = {}
 
 # Put together, so that this file does not offend against itself.
 _LEFTOVER = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3, "HA" + "CK"]) + r")\b")

@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 import runstead
-from runstead.bootstrap import migrations
+from runstead.catalogue import migrations
 from runstead.platform.storage.sql import Database, migrate, outbox, pending
 from runstead.platform.storage.sql.migration import heads, read_revisions, upgrade
 

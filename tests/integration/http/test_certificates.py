@@ -41,6 +41,14 @@ def replace(path: Path, content: bytes) -> None:
     path.with_suffix(".new").replace(path)
 
 
+def now_served(port: int) -> str:
+    """As below, while one engine takes over from the other: it may close a connection that it has just taken."""
+    try:
+        return served_name(port)
+    except OSError:
+        return ""
+
+
 def served_name(port: int) -> str:
     found = x509.load_pem_x509_certificate(ssl.get_server_certificate(("127.0.0.1", port)).encode())
     return str(found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
@@ -68,7 +76,7 @@ async def test_a_new_certificate_is_served_while_old_connections_go_on(engine: s
         await running.said("serving with a new certificate")
         # The engine of before may still take a connection or two.
         async with asyncio.timeout(20):
-            while await asyncio.to_thread(served_name, running.port) != "second.example":
+            while await asyncio.to_thread(now_served, running.port) != "second.example":
                 pass
 
         assert b'{"slow":true}' in await slow.until(b"true}")

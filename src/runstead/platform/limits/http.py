@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -13,6 +12,7 @@ from msgspec import Meta
 
 from runstead.kernel.clock import rfc3339
 from runstead.kernel.limits import PAGE_ROWS_MAX
+from runstead.platform.http.moments import Moment, moment_of
 from runstead.platform.identity import guard
 from runstead.platform.limits.addresses import ListedAddress
 from runstead.platform.limits.limiter import Limiter
@@ -65,7 +65,7 @@ class NewAddress(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         ),
     ]
     reason: Annotated[str, Meta(max_length=500)] = ""
-    expires_at: Annotated[datetime, Meta(tz=True)] | None = None
+    expires_at: Moment | None = None
 
 
 class HourView(msgspec.Struct, kw_only=True):
@@ -119,7 +119,7 @@ def limit_routes(limiter: Limiter) -> Router:
     async def add(data: JSONBody[NewAddress]) -> AddressView:
         return _view(
             await limiter.addresses.add(
-                data.kind, data.network, reason=data.reason, expires_at=data.expires_at
+                data.kind, data.network, reason=data.reason, expires_at=moment_of(data.expires_at)
             )
         )
 

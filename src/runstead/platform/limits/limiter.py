@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from runstead.kernel.clock import Clock
@@ -54,14 +54,19 @@ class Standing:
     remaining: int
     retry_after: float
     reset_after: float
+    #: With the rule of the tenant's plan, where that is another one.
+    plan: Standing | None = None
 
     def headers(self) -> dict[str, str]:
         """As clients know them; the reset is in seconds from now."""
-        return {
-            "X-RateLimit-Limit": str(self.amount),
-            "X-RateLimit-Remaining": str(self.remaining),
-            "X-RateLimit-Reset": str(math.ceil(self.reset_after)),
-        }
+        values = {"Limit": self.amount, "Remaining": self.remaining, "Reset": math.ceil(self.reset_after)}
+        headers = {f"X-RateLimit-{name}": str(value) for name, value in values.items()}
+        plan = self if self.rule.by == "tenant" else self.plan
+        if plan is self:
+            headers |= {f"X-RateLimit-Tenant-{name}": str(value) for name, value in values.items()}
+        elif plan is not None:
+            headers |= {name: value for name, value in plan.headers().items() if "-Tenant-" in name}
+        return headers
 
 
 class Limiter:
@@ -80,8 +85,14 @@ class Limiter:
         trail: Trail,
         clock: Clock,
         windows: Windows | None = None,
+        namespace: str = "",
     ) -> None:
-        """:param rules: those that hold."""
+        """Build it.
+
+        :param rules: those that hold.
+        :param namespace: keeps apart what counts on one Redis server.
+        """
+        self._namespace = namespace
         self.rules = tuple(rules)
         self.addresses = AddressLists(db, trail=trail, clock=clock)
         self.usage = UsageReport(db, days=settings.usage_days, clock=clock)
@@ -103,18 +114,21 @@ class Limiter:
         if verdict == "allow":
             return None
         tightest: Standing | None = None
+        plan: Standing | None = None
         for rule, amount, seconds in self._rates:
             subject = _subject(rule, asker)
             if subject is None:
                 continue
-            taken = await self._take(f"{rule.name}/{subject}", amount, seconds)
+            taken = await self._take(f"{self._namespace}/{rule.name}/{subject}", amount, seconds)
             self.usage.count(rule.name, subject, allowed=taken.allowed)
             standing = Standing(rule, amount, seconds, taken.remaining, taken.retry_after, taken.reset_after)
             if not taken.allowed:
                 raise RateLimitedError(standing)
+            if rule.by == "tenant":
+                plan = standing
             if tightest is None or standing.remaining < tightest.remaining:
                 tightest = standing
-        return tightest
+        return tightest if tightest is None or tightest is plan else replace(tightest, plan=plan)
 
     async def _take(self, key: str, amount: int, seconds: int) -> Taken:
         if self._shared is not None and time.monotonic() >= self._paused_until:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -15,6 +14,7 @@ from runstead.kernel.clock import rfc3339
 from runstead.kernel.errors import BadRequestError, ForbiddenError
 from runstead.kernel.secret import Secret
 from runstead.kernel.trail import Trail
+from runstead.platform.http.moments import Moment, moment_of
 from runstead.platform.http.scope import actor_of
 from runstead.platform.identity import Actor, Resource, guard, require
 from runstead.platform.secrets.model import (
@@ -42,7 +42,6 @@ Scope = Annotated[
 ]
 Value = Annotated[str, Meta(min_length=1, max_length=VALUE_BYTES_MAX)]
 Description = Annotated[str, Meta(max_length=DESCRIPTION_CHARS_MAX)]
-Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class _Request(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
@@ -180,7 +179,7 @@ def _writing(vault: Vault) -> list[Any]:
             _value(data.value),
             scope=within,
             description=data.description,
-            expires_at=data.expires_at,
+            expires_at=moment_of(data.expires_at),
         )
         return Response(_view(entry), status_code=201)
 
@@ -198,7 +197,7 @@ def _writing(vault: Vault) -> list[Any]:
                 scope=within,
                 value=None if data.value is UNSET else _value(data.value),
                 description=None if data.description is UNSET else data.description,
-                expires_at=None if data.expires_at is UNSET else data.expires_at,
+                expires_at=None if data.expires_at is UNSET else moment_of(data.expires_at),
                 keep_expiry=data.expires_at is UNSET,
             )
         )
