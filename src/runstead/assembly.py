@@ -120,7 +120,7 @@ async def open_house(
         capabilities = _capabilities(settings, parts, open_doors=not tenant)
         services = {name: one for capability in capabilities for name, one in capability.services.items()}
         routes, around, lifespans = extend(parts) if extend else ((), lambda app: app, ())
-        app = around(_application(settings, parts, capabilities, routes))
+        app = around(_application(settings, parts, capabilities, [*routes, _privacy(parts, capabilities)]))
         for part in (parts.audit, parts.accounts, parts.master_keys, parts.vault, parts.limiter):
             await stack.enter_async_context(part.opened())
         for capability in capabilities:
@@ -133,11 +133,20 @@ async def open_house(
         yield OpenHouse(app=app, parts=parts, services=services)
 
 
+def _privacy(parts: Parts, capabilities: Sequence[Capability]) -> Any:
+    from runstead.platform.privacy import Privacy, platform_data
+    from runstead.platform.privacy.http import privacy_routes
+
+    own = platform_data(parts.db, accounts=parts.accounts, vault=parts.vault, audit=parts.audit)
+    holders = [*(one.personal for one in capabilities if one.personal is not None), *own]
+    return privacy_routes(Privacy(parts.db, holders=holders, people=parts.accounts.people, trail=parts.audit))
+
+
 def _application(
     settings: Settings, parts: Parts, capabilities: Sequence[Capability], routes: Sequence[Any]
 ) -> ASGIApp:
     from runstead.platform.audit.denials import Denials
-    from runstead.platform.audit.http import audit_routes
+    from runstead.platform.audit.http import audit_routes, history_route
     from runstead.platform.http import build_app
     from runstead.platform.identity import Identity
     from runstead.platform.identity.http import identity_routes
@@ -158,6 +167,7 @@ def _application(
         routes=[
             *identity_routes(parts.accounts),
             audit_routes(parts.audit),
+            history_route(parts.audit),
             limit_routes(parts.limiter),
             secret_routes(parts.vault, parts.master_keys, parts.audit),
             *routes,
@@ -271,6 +281,7 @@ def _capabilities(settings: Settings, parts: Parts, *, open_doors: bool) -> Sequ
         profile=settings.profile,
         logs=sink,
         trail=parts.audit,
+        release=_release_app,
     )
     endpoint_host = endpoints.capability(
         settings=settings.section("endpoints"),
@@ -299,6 +310,14 @@ def _capabilities(settings: Settings, parts: Parts, *, open_doors: bool) -> Sequ
         environ=settings.environment,
     )
     return log_store, record_store, endpoint_host, app_host, job_host
+
+
+def _release_app(connection: Any, app_id: str) -> None:
+    from runstead.platform.identity.groups import release
+    from runstead.platform.secrets.vault import remove_scope
+
+    release(connection, "app", app_id)
+    remove_scope(connection, f"app:{app_id}")
 
 
 def is_loopback(host: str) -> bool:

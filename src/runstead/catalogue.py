@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "audit": ("runstead.platform.audit.cli:app", "Who did what: read, export, verify."),
     "limits": ("runstead.platform.limits.cli:app", "Rates: what holds, whom to shut out."),
     "secrets": ("runstead.platform.secrets.cli:app", "Secrets: put in, change, who uses them."),
+    "privacy": ("runstead.platform.privacy.cli:app", "What is known of people: copy out, erase."),
     "tenants": ("runstead.platform.tenancy.cli:app", "Houses of their own: make, change, remove."),
     "users": ("runstead.platform.identity.cli:users", "People: invite, change, disable."),
     "groups": ("runstead.platform.identity.cli:groups", "Groups of people, and grants on single things."),

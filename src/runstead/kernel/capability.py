@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from runstead.kernel.privacy import PersonalData
+
 #: ASGI 3.0 in three names (asgi.readthedocs.io/en/latest/specs/main.html).
 Scope = Any
 Receive = Callable[[], Awaitable[Any]]
@@ -65,5 +67,7 @@ class Capability:
     #: What bootstrap connects to the ports of others.
     services: Mapping[str, Any] = field(default_factory=dict)
     checks: Sequence[HealthCheck] = ()
+    #: What it knows of people.
+    personal: PersonalData | None = None
     #: Opened after the platform, closed before it.
     lifespan: Callable[[], AbstractAsyncContextManager[None]] | None = None

@@ -59,7 +59,7 @@ async def test_a_search_for_sql_finds_only_what_says_so(world: House) -> None:
         everything = (await root.get(path)).json()
         answer = await root.get(path, params={name: "' OR '1'='1"})
         found = answer.json()
-        rows = found.get("entries", found.get("events", found.get("items", [])))
+        rows = found["entries" if "entries" in found else "logs"] if answer.status_code == 200 else []
         assert answer.status_code in (200, 400)
         assert rows == [], path
         assert everything

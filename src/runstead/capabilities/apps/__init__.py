@@ -10,7 +10,8 @@ from typing import Any, Final
 from runstead.capabilities.apps.dispatcher import AppsDispatcher
 from runstead.capabilities.apps.http import routes
 from runstead.capabilities.apps.model import App, Route, Version, VersionStatus
-from runstead.capabilities.apps.ports import LogSink, NoLogs
+from runstead.capabilities.apps.ports import LogSink, NoLogs, Release
+from runstead.capabilities.apps.privacy import AppsPersonalData
 from runstead.capabilities.apps.service import AppsService
 from runstead.capabilities.apps.settings import SECTION, AppsSettings
 from runstead.capabilities.apps.store import AppStore
@@ -45,14 +46,16 @@ def capability(
     logs: LogSink | None = None,
     clock: Clock | None = None,
     trail: Trail | None = None,
+    release: Release | None = None,
 ) -> Capability:
     """Put the capability together. No I/O.
 
+    :param release: called where an app is removed, within the transaction: rights and secrets of its name end with it.
     :param profile: in ``dev`` callers see what a script threw, and where.
     """
     service = AppsService(
         settings=settings,
-        store=AppStore(db, trail),
+        store=AppStore(db, trail, release),
         pool=pool,
         logs=logs or NoLogs(),
         clock=clock or SystemClock(),
@@ -73,6 +76,7 @@ def capability(
         commands="runstead.capabilities.apps.cli:app",
         migrations=MIGRATIONS,
         services={"apps": service},
+        personal=AppsPersonalData(db),
         checks=(HealthCheck(name="apps", probe=probe, critical=False),),
         lifespan=lifespan,
     )

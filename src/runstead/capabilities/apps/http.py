@@ -9,7 +9,7 @@ from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Sche
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Response
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from runstead.capabilities.apps.errors import AppNotFoundError
 from runstead.capabilities.apps.management_paths import SOURCE_BYTES_MAX, id_of
@@ -27,6 +27,14 @@ class Privilege(Struct, frozen=True, forbid_unknown_fields=True):
     """Whether an app may serve public routes."""
 
     privileged: bool
+
+
+class Ownership(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose an app is."""
+
+    owner: Annotated[
+        str, Meta(pattern=r"^(user|group):[A-Za-z0-9-]{1,64}$", description="user:ID or group:ID")
+    ]
 
 
 class SourceOperation(Operation):
@@ -104,6 +112,18 @@ def _changing(service: AppsService) -> list[Any]:
     async def set_privileged(app_id: FromPath[str], data: JSONBody[Privilege]) -> dict[str, Any]:
         return (await service.set_privileged(id_of(app_id), data.privileged)).as_json()
 
+    @put(
+        "/{app_id:str}/owner",
+        guards=[guard("apps.write", each=True)],
+        summary="Give it to somebody else, or to a group",
+        status_code=200,
+    )
+    async def set_owner(
+        request: Request[Any, Any, Any], app_id: FromPath[str], data: JSONBody[Ownership]
+    ) -> dict[str, Any]:
+        await _insist(service, request, app_id, "apps.write")
+        return (await service.set_owner(id_of(app_id), data.owner.rstrip("\n"))).as_json()
+
     @post(
         "/{app_id:str}/check",
         guards=[guard("apps.write", each=True)],
@@ -121,7 +141,7 @@ def _changing(service: AppsService) -> list[Any]:
         await service.check(id_of(app_id), source)
         return {"ok": True}
 
-    return [put_app, delete_app, set_privileged, check_app]
+    return [put_app, delete_app, set_privileged, set_owner, check_app]
 
 
 def _reading(service: AppsService) -> list[Any]:

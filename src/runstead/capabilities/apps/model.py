@@ -15,7 +15,7 @@ _ID: Final = re.compile(r"[a-z0-9][a-z0-9_/-]{0,127}")
 #: What stands behind an id in the URLs of the API, so that no later part of an id may be it.
 SUBRESOURCES: Final = frozenset(
     {
-        "assets", "check", "diff", "eval", "logs", "privileged", "rollback", "routes", "test", "versions",
+        "assets", "check", "diff", "eval", "logs", "privileged", "owner", "rollback", "routes", "test", "versions",
     }
 )  # fmt: skip
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
+
+#: Ends what hangs on the name of an app that is removed, with the connection of the removal.
+Release = Callable[[Any, str], None]
+
+
+def release_nothing(_connection: Any, _app_id: str) -> None:
+    """Nothing hangs on it."""
 
 
 class LogSink(Protocol):

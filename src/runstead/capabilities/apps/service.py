@@ -197,6 +197,12 @@ class AppsService:
                 swap()
             return await self.get(app_id)
 
+    async def set_owner(self, app_id: str, owner: str) -> App:
+        """Give an app to somebody else, or to a group."""
+        if not await self._store.set_owner(app_id, owner):
+            raise AppNotFoundError(f"there is no app {app_id[:128]!r}")
+        return await self.get(app_id)
+
     async def delete(self, app_id: str) -> None:
         """Stop serving an app and remove it with all its versions."""
         async with self._changing:

@@ -8,6 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from runstead.capabilities.apps.model import App, Version, VersionStatus
+from runstead.capabilities.apps.ports import Release, release_nothing
 from runstead.kernel.clock import parse_rfc3339, rfc3339
 from runstead.kernel.trail import NoTrail, Trail
 from runstead.platform.storage.sql import Database
@@ -50,9 +51,10 @@ def digest_of(source: str) -> str:
 class AppStore:
     """Reads and writes apps."""
 
-    def __init__(self, db: Database, trail: Trail | None = None) -> None:
+    def __init__(self, db: Database, trail: Trail | None = None, release: Release | None = None) -> None:
         self._db = db
         self._trail = trail or NoTrail()
+        self._released = release or release_nothing
 
     async def add_version(
         self, app_id: str, *, source: str, author: str, message: str, at: datetime
@@ -130,6 +132,19 @@ class AppStore:
 
         return await self._db.write(work)
 
+    async def set_owner(self, app_id: str, owner: str) -> bool:
+        """False when there is no such app."""
+        traced = self._trail.note("app.owner", resource=f"app:{app_id}", details={"owner": owner})
+
+        def work(connection: sa.Connection) -> bool:
+            update = apps.update().where(apps.c.id == app_id).values(owner=owner)
+            found = bool(connection.execute(update).rowcount)
+            if found:
+                traced(connection)
+            return found
+
+        return await self._db.write(work)
+
     async def delete(self, app_id: str) -> bool:
         """Remove an app and its versions; False when there is none."""
         traced = self._trail.note("app.delete", resource=f"app:{app_id}")
@@ -138,6 +153,7 @@ class AppStore:
             connection.execute(versions.delete().where(versions.c.app_id == app_id))
             gone = bool(connection.execute(apps.delete().where(apps.c.id == app_id)).rowcount)
             if gone:
+                self._released(connection, app_id)
                 traced(connection)
             return gone
 

@@ -12,6 +12,7 @@ from runstead.capabilities.jobs.http import routes
 from runstead.capabilities.jobs.model import Job, Status
 from runstead.capabilities.jobs.newjob import NewJob
 from runstead.capabilities.jobs.ports import LogSink, NoLogs
+from runstead.capabilities.jobs.privacy import JobsPersonalData
 from runstead.capabilities.jobs.recording import TOPIC
 from runstead.capabilities.jobs.service import JobsService
 from runstead.capabilities.jobs.settings import SECTION, JobsSettings
@@ -86,6 +87,7 @@ def capability(
         commands="runstead.capabilities.jobs.cli:app",
         migrations=MIGRATIONS,
         services={"jobs": service},
+        personal=JobsPersonalData(db, service.log_paths),
         checks=(HealthCheck(name="jobs", probe=probe, critical=False),),
         lifespan=lifespan,
     )

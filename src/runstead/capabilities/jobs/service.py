@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from runstead.capabilities.jobs.recording import event_of
 from runstead.capabilities.jobs.settings import JobsSettings
 from runstead.capabilities.jobs.store import JobStore
 from runstead.capabilities.jobs.tee import Line, LogTee, Missed, read_lines
-from runstead.kernel.clock import Clock
+from runstead.kernel.clock import Clock, rfc3339
 from runstead.kernel.errors import RunsteadError, UnavailableError
 from runstead.kernel.ids import new_id
 from runstead.kernel.limits import MIB
@@ -287,9 +287,12 @@ class JobsService:
 
     def log_path(self, job: Job, attempt: int | None = None) -> Path:
         """``<YYYY-MM-DD>/script_<id>.log``; later attempts have their number before the suffix."""
-        number = attempt or job.attempt
-        suffix = "" if number == 1 else f".{number}"
-        return self._log_dir / f"{job.created_at:%Y-%m-%d}" / f"script_{job.id}{suffix}.log"
+        return self.log_paths(job.id, rfc3339(job.created_at), attempt or job.attempt)[-1]
+
+    def log_paths(self, job_id: str, created_at: str, attempts: int) -> Sequence[Path]:
+        """The log files of so many attempts."""
+        suffixes = ["", *(f".{number}" for number in range(2, attempts + 1))]
+        return [self._log_dir / created_at[:10] / f"script_{job_id}{suffix}.log" for suffix in suffixes]
 
     def figures(self) -> Mapping[str, int]:
         """For the health page."""

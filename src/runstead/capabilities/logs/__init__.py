@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from runstead.capabilities.logs.intake import Intake
 from runstead.capabilities.logs.ports import Masker, Sealer
+from runstead.capabilities.logs.privacy import LogsPersonalData
 from runstead.capabilities.logs.service import LogsService
 from runstead.capabilities.logs.settings import SECTION, LogsSettings
 from runstead.kernel.capability import Capability, HealthCheck
@@ -78,6 +79,7 @@ def capability(
         commands="runstead.capabilities.logs.cli:app",
         migrations=MIGRATIONS,
         services={"logs": service, "intake": service.intake},
+        personal=LogsPersonalData(db),
         checks=(HealthCheck(name="logs", probe=probe, critical=False),),
         lifespan=lifespan,
     )

@@ -15,6 +15,7 @@ ACTIONS: Final[dict[str, tuple[Severity, str]]] = {
     "access.locked": ("warning", "An address sent so many wrong credentials that it has to wait."),
     "alert.raised": ("alert", "A detection rule found something."),
     "app.delete": ("notice", "An app was removed."),
+    "app.owner": ("notice", "An app belongs to somebody else."),
     "app.privilege": ("notice", "An app may serve public routes now, or no longer."),
     "app.put": ("info", "A new version of an app was taken."),
     "audit.export": ("notice", "The trail was copied out."),

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Router, get
+from litestar import Request, Router, get
 from litestar.params import QueryParameter
 
 from runstead.kernel.limits import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX
@@ -14,6 +14,7 @@ from runstead.platform.audit.export import FORMATS
 from runstead.platform.audit.store import Filter
 from runstead.platform.audit.trail import Audit
 from runstead.platform.http import ByteStream, guard
+from runstead.platform.http.scope import actor_of
 
 _TEXT = 512
 Actor = Annotated[str, QueryParameter(max_length=_TEXT, description="As user:ID or machine:administrator.")]
@@ -58,6 +59,28 @@ class Verification(msgspec.Struct, kw_only=True):
     entries: int
     broken_at: int | None
     reason: str
+
+
+def history_route(audit: Audit) -> Any:
+    """One's own sign-ins, out of the trail."""
+
+    @get(
+        "/auth/history",
+        summary="Your sign-ins, the newest first",
+        guards=[guard("self.read")],
+        tags=["sign-in"],
+    )
+    async def history(
+        request: Request[Any, Any, Any],
+        limit: Annotated[int, QueryParameter(ge=1, le=PAGE_ROWS_MAX)] = PAGE_ROWS_DEFAULT,
+        cursor: Annotated[int | None, QueryParameter(ge=1, le=2**62)] = None,
+    ) -> AuditPage:
+        mine = Filter(actor=str(actor_of(request.scope)), action="identity.")
+        found = await audit.query(mine, limit=limit, before=cursor)
+        more = found[-1].seq if len(found) == limit else None
+        return AuditPage([AuditEntry(**one.as_json()) for one in found], more)
+
+    return history
 
 
 def audit_routes(audit: Audit) -> Router:

@@ -17,9 +17,10 @@ Moment = Annotated[
 ]
 
 
-def moment_of(text: str | None) -> datetime | None:
+def moment_of(text: str | None, field: str) -> datetime | None:
     """The moment in UTC.
 
+    :param field: for the error.
     :raises BadRequestError: it is none, or has no offset.
     """
     if text is None:
@@ -28,7 +29,7 @@ def moment_of(text: str | None) -> datetime | None:
         found: datetime = msgspec.convert(text, Annotated[datetime, Meta(tz=True)])
     except msgspec.ValidationError as error:
         raise BadRequestError(
-            f"found {text!r}, allowed: RFC 3339 with an offset, as 2030-01-01T00:00:00Z"
+            f"{field}: found {text!r}, allowed: RFC 3339 with an offset, as 2030-01-01T00:00:00Z"
         ) from error
     try:
         return found.astimezone(UTC)

@@ -34,6 +34,12 @@ MEMBERS_MAX: Final = 1000
 GRANTS_MAX: Final = 100_000
 
 
+def release(connection: sa.Connection, kind: str, resource_id: str) -> None:
+    """A thing is gone: whoever was allowed something on it must not be allowed it on the next one of that name."""
+    this = (grants.c.kind == kind) & (grants.c.resource_id == resource_id)
+    connection.execute(grants.delete().where(this))
+
+
 class Groups:
     """Who belongs together. A change takes effect with the next request of those whom it concerns."""
 

@@ -28,6 +28,8 @@ DANGEROUS: Final[frozenset[str]] = frozenset(
         "grants.write",
         "secrets.rotate",
         "limits.write",
+        "privacy.erase",
+        "privacy.export",
         "audit.export",
     }
 )

@@ -119,7 +119,10 @@ def limit_routes(limiter: Limiter) -> Router:
     async def add(data: JSONBody[NewAddress]) -> AddressView:
         return _view(
             await limiter.addresses.add(
-                data.kind, data.network, reason=data.reason, expires_at=moment_of(data.expires_at)
+                data.kind,
+                data.network,
+                reason=data.reason,
+                expires_at=moment_of(data.expires_at, "expires_at"),
             )
         )
 

@@ -179,7 +179,7 @@ def _writing(vault: Vault) -> list[Any]:
             _value(data.value),
             scope=within,
             description=data.description,
-            expires_at=moment_of(data.expires_at),
+            expires_at=moment_of(data.expires_at, "expiresAt"),
         )
         return Response(_view(entry), status_code=201)
 
@@ -197,7 +197,7 @@ def _writing(vault: Vault) -> list[Any]:
                 scope=within,
                 value=None if data.value is UNSET else _value(data.value),
                 description=None if data.description is UNSET else data.description,
-                expires_at=None if data.expires_at is UNSET else moment_of(data.expires_at),
+                expires_at=None if data.expires_at is UNSET else moment_of(data.expires_at, "expiresAt"),
                 keep_expiry=data.expires_at is UNSET,
             )
         )

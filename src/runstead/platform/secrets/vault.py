@@ -334,6 +334,12 @@ class Vault:
         return Secret(AesGcmSealer(key).open(bytes(row.sealed), context.encode()).decode())
 
 
+def remove_scope(connection: sa.Connection, scope: str) -> None:
+    """An app is gone: its secrets must not become those of the next one of that name."""
+    for table in (uses, versions, items):
+        connection.execute(table.delete().where(table.c.scope == scope))
+
+
 _PRESENT: Final = sa.select(versions, items.c.expires_at).select_from(
     versions.join(items, (items.c.scope == versions.c.scope) & (items.c.id == versions.c.id))
 )

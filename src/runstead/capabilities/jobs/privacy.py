@@ -1,0 +1,75 @@
+"""What jobs tell of people: who started which command, and what it printed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from runstead.capabilities.jobs.model import Status
+from runstead.capabilities.jobs.store import attempts, jobs
+from runstead.kernel.privacy import DataClass, Person
+from runstead.platform.storage.sql import Database
+
+_UNFINISHED = tuple(status.value for status in Status if not status.is_final)
+
+#: The log files of a job: (id, created_at, attempts) → paths.
+LogPaths = Callable[[str, str, int], Sequence[Path]]
+
+
+class JobsPersonalData:
+    """Jobs of a person that have ended go with their output; one that still runs goes on as nobody's."""
+
+    classes: Sequence[DataClass] = (
+        DataClass(
+            name="jobs.owned",
+            description="Commands that somebody started, with parameters and output.",
+            kind="personal",
+            retention="until the job is removed",
+            erasure="removed",
+        ),
+        DataClass(
+            name="jobs.running",
+            description="Who started a job that has not ended.",
+            kind="personal",
+            retention="until the job is removed",
+            erasure="anonymised",
+        ),
+    )
+
+    def __init__(self, db: Database, log_paths: LogPaths) -> None:
+        self._db = db
+        self._log_paths = log_paths
+
+    async def copy(self, person: Person) -> Mapping[str, Any]:
+        query = (
+            sa.select(jobs.c.id, jobs.c.command, jobs.c.status, jobs.c.created_at)
+            .where(jobs.c.owner == person.subject)
+            .order_by(jobs.c.id)
+        )
+        return await self._db.read(
+            lambda connection: {"jobs.owned": [dict(row) for row in connection.execute(query).mappings()]}
+        )
+
+    async def erase(self, person: Person) -> Mapping[str, int]:
+        mine = jobs.c.owner == person.subject
+        ended = mine & jobs.c.status.not_in(_UNFINISHED)
+
+        def work(connection: sa.Connection) -> tuple[list[Any], int]:
+            gone = connection.execute(
+                sa.select(jobs.c.id, jobs.c.created_at, jobs.c.attempt).where(ended)
+            ).all()
+            ids = [row.id for row in gone]
+            connection.execute(attempts.delete().where(attempts.c.job_id.in_(ids)))
+            connection.execute(jobs.delete().where(ended))
+            left = connection.execute(jobs.update().where(mine).values(owner=None)).rowcount
+            return list(gone), left
+
+        gone, left = await self._db.write(work)
+        for row in gone:
+            for path in self._log_paths(row.id, row.created_at, row.attempt):
+                await asyncio.to_thread(path.unlink, missing_ok=True)
+        return {"jobs.owned": len(gone), "jobs.running": left}
