@@ -20,13 +20,23 @@ from runstead.capabilities.endpoints.service import EndpointsService
 from runstead.kernel.clock import rfc3339
 from runstead.kernel.errors import RunsteadError
 from runstead.kernel.limits import KIB, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX
-from runstead.platform.http import guard, request_id_of
+from runstead.platform.http import actor_of, guard, request_id_of
+from runstead.platform.identity import Resource, allow, require
 
+_AnyRequest = Request[Any, Any, Any]
 _CHUNK_BYTES = 256 * KIB
 
 #: Types that a browser may show. Everything else, above all HTML and SVG, which run scripts in our origin, is a download.
 _SHOWN = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "application/json", "text/plain"})
 _TEXT_SUFFIXES = frozenset({".txt", ".log", ".md", ".csv", ".tsv", ".yaml", ".yml", ".toml"})
+
+
+def _resource(name: str) -> Resource:
+    return Resource("endpoint", name)
+
+
+def _permit(request: _AnyRequest, name: str, action: str) -> None:
+    require(actor_of(request.scope), action, _resource(name))
 
 
 def content_type_of(path: str) -> tuple[str, bool]:
@@ -67,8 +77,14 @@ def routes(service: EndpointsService) -> Router:
     """The routes below /api/endpoints."""
 
     @get("/", summary="Declared endpoints with their counters")
-    async def list_endpoints() -> dict[str, Any]:
-        return {"endpoints": service.overview()}
+    async def list_endpoints(request: _AnyRequest) -> dict[str, Any]:
+        actor = actor_of(request.scope)
+        shown = [
+            one
+            for one in service.overview()
+            if allow(actor, "endpoints.read", _resource(one["name"])).allowed
+        ]
+        return {"endpoints": shown}
 
     @get("/schema", summary="JSON Schema of what a program writes to stdout")
     async def get_schema() -> dict[str, Any]:
@@ -76,27 +92,35 @@ def routes(service: EndpointsService) -> Router:
 
     @get("/{name:str}/runs", summary="Runs of an endpoint, the newest first")
     async def list_runs(
+        request: _AnyRequest,
         name: FromPath[str],
         limit: Annotated[int, QueryParameter(ge=1, le=PAGE_ROWS_MAX)] = PAGE_ROWS_DEFAULT,
         cursor: FromQuery[str | None] = None,
     ) -> dict[str, Any]:
+        _permit(request, name, "endpoints.read")
         page, next_cursor = await service.runs(name, limit=limit, cursor=cursor)
         return {"runs": page, "limit": limit, "next_cursor": next_cursor}
 
     @get("/{name:str}/runs/{run_id:str}", summary="One run: its result and its request")
-    async def get_run(name: FromPath[str], run_id: FromPath[str]) -> dict[str, Any]:
+    async def get_run(request: _AnyRequest, name: FromPath[str], run_id: FromPath[str]) -> dict[str, Any]:
+        _permit(request, name, "endpoints.read")
         return await service.run(name, run_id)
 
     @get("/{name:str}/runs/{run_id:str}/stdout", summary="What the program wrote to stdout")
-    async def get_stdout(name: FromPath[str], run_id: FromPath[str]) -> Stream:
+    async def get_stdout(request: _AnyRequest, name: FromPath[str], run_id: FromPath[str]) -> Stream:
+        _permit(request, name, "endpoints.read")
         return _download("stdout.txt", await service.open_file(name, run_id, "stdout"))
 
     @get("/{name:str}/runs/{run_id:str}/stderr", summary="What the program wrote to stderr")
-    async def get_stderr(name: FromPath[str], run_id: FromPath[str]) -> Stream:
+    async def get_stderr(request: _AnyRequest, name: FromPath[str], run_id: FromPath[str]) -> Stream:
+        _permit(request, name, "endpoints.read")
         return _download("stderr.txt", await service.open_file(name, run_id, "stderr"))
 
     @get("/{name:str}/runs/{run_id:str}/artifacts", summary="Files that the program left")
-    async def list_artifacts(name: FromPath[str], run_id: FromPath[str]) -> dict[str, Any]:
+    async def list_artifacts(
+        request: _AnyRequest, name: FromPath[str], run_id: FromPath[str]
+    ) -> dict[str, Any]:
+        _permit(request, name, "endpoints.read")
         found = await service.artifacts(name, run_id)
         return {
             "artifacts": [
@@ -111,7 +135,10 @@ def routes(service: EndpointsService) -> Router:
         }
 
     @get("/{name:str}/runs/{run_id:str}/artifacts/{artifact:path}", summary="One file that the program left")
-    async def get_artifact(name: FromPath[str], run_id: FromPath[str], artifact: FromPath[Path]) -> Stream:
+    async def get_artifact(
+        request: _AnyRequest, name: FromPath[str], run_id: FromPath[str], artifact: FromPath[Path]
+    ) -> Stream:
+        _permit(request, name, "endpoints.read")
         relative = artifact.as_posix().lstrip("/")
         opened = await service.open_file(name, run_id, "artifacts", *relative.split("/"))
         return _download(relative, opened)
@@ -120,10 +147,11 @@ def routes(service: EndpointsService) -> Router:
         "/{name:str}/try",
         summary="Call an endpoint, also a disabled one",
         status_code=200,
-        guards=[guard("endpoints.call")],
+        guards=[guard("endpoints.call", each=True)],
         opt={"body_max_bytes": BODY_BYTES_MAX},
     )
-    async def try_endpoint(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
+    async def try_endpoint(name: FromPath[str], request: _AnyRequest) -> Response[dict[str, Any]]:
+        _permit(request, name, "endpoints.call")
         endpoint = service.get(name)
         code: str | None = RunsteadError.code
         try:
@@ -140,7 +168,7 @@ def routes(service: EndpointsService) -> Router:
 
     return Router(
         path="/api/endpoints",
-        guards=[guard("endpoints.read")],
+        guards=[guard("endpoints.read", each=True)],
         tags=["endpoints"],
         route_handlers=[
             list_endpoints,

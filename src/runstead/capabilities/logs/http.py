@@ -44,7 +44,7 @@ from runstead.platform.http import (
     set_route,
     stream,
 )
-from runstead.platform.identity import require
+from runstead.platform.identity import Actor, Resource, allow, granted_ids, require
 
 LOG_PATH: Final = "/api/log"
 CONFIG_PATH: Final = "/config"
@@ -125,9 +125,9 @@ class LogsDispatcher:
         if header_of(scope, b"x-project-key") is not None:
             self._service.limits.admit_request(_address_of(scope))
             project = await self._sender(scope, await read_body(receive, 0))
-        else:
-            require(actor_of(scope), "logs.read")
         query, slug = parse_query(scope["query_string"])
+        if project is None:
+            query = await self._permitted(actor_of(scope), query, slug)
         if slug is not None:
             if project is not None and project.slug != slug:
                 raise ForbiddenError("This key reads its own project only.")
@@ -143,6 +143,16 @@ class LogsDispatcher:
             "next_cursor": None if cursor is None else str(cursor),
         }
         return json_response(200, page)
+
+    async def _permitted(self, actor: Actor, query: Query, slug: str | None) -> Query:
+        """The query, narrowed to the projects that somebody may read."""
+        if allow(actor, "logs.read").allowed:
+            return query
+        slugs = granted_ids(actor, "logs.read", "log")
+        if slug is not None or not slugs:
+            require(actor, "logs.read", None if slug is None else Resource("log", slug))
+        known = {one.slug: one.id for one in await self._service.projects.all()}
+        return replace(query, projects=sorted(known[one] for one in slugs if one in known))
 
     async def _export(self, query: Query) -> ASGIApp:
         """Every event that matches, as one stream of lines."""

@@ -183,6 +183,8 @@ class Query:
     """What to look for. None (or empty) means: whatever."""
 
     project_id: int | None = None
+    #: None: all that there are.
+    projects: Sequence[int] | None = None
     levels: Sequence[Level] = ()
     min_level: Level | None = None
     source: str | None = None

@@ -255,6 +255,8 @@ def _conditions(query: Query, dialect: str) -> list[sa.ColumnElement[bool]]:
     conditions: list[sa.ColumnElement[bool]] = [
         column[name] == value for name, value in exact.items() if value is not None
     ]
+    if query.projects is not None:
+        conditions.append(column.project_id.in_(query.projects))
     if query.levels:
         conditions.append(column.level.in_([int(level) for level in query.levels]))
     if query.min_level is not None and query.min_level > Level.DEBUG:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from runstead.kernel.secret import Secret
-from runstead.platform.identity import Actor, allow, require
+from runstead.platform.identity import Actor, Resource, allow, require
 
 WRITE: Final = "records.write"
 READ: Final = "records.read"
@@ -32,13 +33,17 @@ class Access:
         self._open = mode == "none" and loopback
         self._token = token if mode == "token" else None
 
-    def admit(self, actor: Actor, action: str, authorization: str | None) -> Actor:
+    def admit(self, actor: Actor, action: str, authorization: str | None, scope: Sequence[str] = ()) -> Actor:
         """Who is acting in the end.
 
+        :param scope: organization, project and service, where they are known: a grant may be on each, and on what is above it.
         :param authorization: the header of that name.
         :raises UnauthorizedError: nobody that we know.
         :raises ForbiddenError: somebody who may not.
         """
+        for depth in range(1, len(scope) + 1):
+            if allow(actor, action, Resource("record", "/".join(scope[:depth]))).allowed:
+                return actor
         if action in _SHARED and not allow(actor, action).allowed:
             if self._token is not None and self._token.matches(_bearer(authorization)):
                 return TOKEN_HOLDER

@@ -127,7 +127,7 @@ class RecordsDispatcher:
             if scope["method"] not in route.methods:
                 raise MethodNotAllowedError(headers={"Allow": ", ".join(route.methods)})
             authorization = header_of(scope, b"authorization")
-            sender = self._access.admit(actor_of(scope), route.action, authorization)
+            sender = self._access.admit(actor_of(scope), route.action, authorization, arguments[:3])
             call = Call(scope, receive, arguments, _query(scope), str(sender))
             answer = await route.handler(call)
             await answer(scope, receive, _without_body(send) if scope["method"] == "HEAD" else send)

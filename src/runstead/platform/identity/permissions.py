@@ -108,6 +108,17 @@ def may_somewhere(actor: Actor, action: str) -> Decision:
     return decision
 
 
+def granted_ids(actor: Actor, action: str, kind: str) -> frozenset[str]:
+    """The ids of things of a kind on which grants allow this: for lists that show somebody only theirs."""
+    if actor.scopes is not None and not covers(actor.scopes, action):
+        return frozenset()
+    return frozenset(
+        grant.id
+        for grant in actor.grants
+        if grant.kind == kind and _fits(grant, action, Resource(kind, grant.id))
+    )
+
+
 def require(actor: Actor, action: str, resource: Resource | None = None) -> None:
     """Refuse unless allowed.
 
