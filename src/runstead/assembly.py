@@ -282,6 +282,8 @@ def _capabilities(settings: Settings, parts: Parts, *, open_doors: bool) -> Sequ
         logs=sink,
         trail=parts.audit,
         release=_release_app,
+        secrets=parts.vault,
+        masker=parts.redactor,
     )
     endpoint_host = endpoints.capability(
         settings=settings.section("endpoints"),
@@ -314,7 +316,7 @@ def _capabilities(settings: Settings, parts: Parts, *, open_doors: bool) -> Sequ
 
 def _release_app(connection: Any, app_id: str) -> None:
     from runstead.platform.identity.groups import release
-    from runstead.platform.secrets.vault import remove_scope
+    from runstead.platform.secrets.store import remove_scope
 
     release(connection, "app", app_id)
     remove_scope(connection, f"app:{app_id}")

@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from runstead.capabilities.apps.dispatcher import AppsDispatcher
+from runstead.capabilities.apps.fetching import Fetching
+from runstead.capabilities.apps.hostcalls import HostApi
 from runstead.capabilities.apps.http import routes
 from runstead.capabilities.apps.model import App, Route, Version, VersionStatus
-from runstead.capabilities.apps.ports import LogSink, NoLogs, Release
+from runstead.capabilities.apps.ports import LogSink, Masker, NoLogs, Release, Secrets
 from runstead.capabilities.apps.privacy import AppsPersonalData
 from runstead.capabilities.apps.service import AppsService
-from runstead.capabilities.apps.settings import SECTION, AppsSettings
+from runstead.capabilities.apps.settings import SECTION, AppsSettings, FetchSettings
+from runstead.capabilities.apps.storage import AppStorage
 from runstead.capabilities.apps.store import AppStore
 from runstead.kernel.capability import Capability, HealthCheck
 from runstead.kernel.clock import Clock, SystemClock
 from runstead.kernel.trail import Trail
+from runstead.platform.egress import Egress
 from runstead.platform.execution.script import ScriptPool
 from runstead.platform.storage.sql import Database
 
@@ -27,6 +31,7 @@ __all__ = [
     "App",
     "AppsService",
     "AppsSettings",
+    "FetchSettings",
     "Route",
     "Version",
     "VersionStatus",
@@ -47,18 +52,28 @@ def capability(
     clock: Clock | None = None,
     trail: Trail | None = None,
     release: Release | None = None,
+    secrets: Secrets | None = None,
+    masker: Masker | None = None,
 ) -> Capability:
     """Put the capability together. No I/O.
 
     :param release: called where an app is removed, within the transaction: rights and secrets of its name end with it.
+    :param secrets: what scripts may have put into their requests.
+    :param masker: masks what comes back.
     :param profile: in ``dev`` callers see what a script threw, and where.
     """
+    clock = clock or SystemClock()
+    fetch = settings.fetch
+    egress = Egress(allow=fetch.allow_addresses, answer_bytes_max=fetch.response_max_bytes)
+    store = AppStore(db, trail, release)
+    host = HostApi(
+        storage=AppStorage(db, bytes_max=settings.storage_bytes, clock=clock),
+        owner_of=store.owner_of,
+        secrets=secrets,
+        fetching=Fetching(egress, secrets=secrets, masker=masker, seconds_max=fetch.timeout_ms / 1000),
+    )
     service = AppsService(
-        settings=settings,
-        store=AppStore(db, trail, release),
-        pool=pool,
-        logs=logs or NoLogs(),
-        clock=clock or SystemClock(),
+        settings=settings, store=store, pool=pool, host=host, logs=logs or NoLogs(), clock=clock
     )
 
     async def probe() -> Mapping[str, Any]:
@@ -66,7 +81,7 @@ def capability(
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with service.opened():
+        async with egress, service.opened():
             yield
 
     return Capability(

@@ -8,6 +8,7 @@ from typing import Any
 
 from runstead.capabilities.apps.errors import AppFailedError, AppResponseError, AppTimeoutError
 from runstead.capabilities.apps.exchange import Reply, reply_of, request_of
+from runstead.capabilities.apps.hostcalls import Caller
 from runstead.capabilities.apps.management_paths import BODY_LIMITS, address
 from runstead.capabilities.apps.openapi import paths_of
 from runstead.capabilities.apps.routes import Match, OtherMethods
@@ -17,6 +18,7 @@ from runstead.kernel.capability import ASGIApp, Receive, Scope, Send
 from runstead.platform.execution.script import ScriptThrewError
 from runstead.platform.http import (
     MethodNotAllowedError,
+    actor_of,
     error_response,
     is_reserved,
     read_body,
@@ -80,7 +82,7 @@ class AppsDispatcher:
         service, target, request_id = self._service, found.entry.target, request_id_of(scope)
         request = request_of(scope, found.params, body)
         try:
-            outcome = await service.call(target, request, request_id=request_id)
+            outcome = await service.call(target, request, _caller(target, scope), request_id=request_id)
             reply = reply_of(
                 outcome.value,
                 strict=service.settings.strict_responses,
@@ -103,6 +105,11 @@ class AppsDispatcher:
         if not self._is_development:
             return AppFailedError()
         return AppFailedError(str(error), details={"name": error.name, "stack": list(error.frames)})
+
+
+def _caller(target: Target, scope: Scope) -> Caller:
+    session = scope["state"].get("session")
+    return Caller(target.serving.app_id, actor_of(scope), session.method if session is not None else "")
 
 
 def _other_method(allowed: tuple[str, ...]) -> ASGIApp:

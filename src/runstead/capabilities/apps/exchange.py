@@ -57,7 +57,8 @@ def request_of(scope: Scope, params: Mapping[str, str], body: bytes) -> dict[str
         "query": _query(query_string),
         "params": dict(params),
         "ip": client[0] if client else None,
-        "tenant": None,
+        "tenant": scope.get("state", {}).get("tenant"),
+        "cspNonce": scope.get("state", {}).get("csp_nonce"),
         "requestId": request_id_of(scope),
         **carried,
     }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
+from runstead.capabilities.apps.hostcalls import Caller, HostApi
 from runstead.capabilities.apps.model import App, Route, Version
 from runstead.capabilities.apps.ports import LogSink
 from runstead.capabilities.apps.registration import routes_of
@@ -29,8 +31,11 @@ _LOG_SOURCE_CHARS_MAX: Final = 64
 class Invoker:
     """The one way from apps to the script pool."""
 
-    def __init__(self, *, settings: AppsSettings, pool: ScriptPool, logs: LogSink, clock: Clock) -> None:
+    def __init__(
+        self, *, settings: AppsSettings, pool: ScriptPool, host: HostApi, logs: LogSink, clock: Clock
+    ) -> None:
         self._pool = pool
+        self._host = host
         self._logs = logs
         self._clock = clock
         self._wait_seconds = settings.request_timeout_ms / 1000
@@ -39,6 +44,7 @@ class Invoker:
             heap_bytes=settings.heap_bytes,
             stack_bytes=settings.stack_bytes,
         )
+        self._waiting = replace(self._limits, wall_seconds=settings.request_timeout_ms / 1000)
 
     async def check(self, app_id: str, source: str) -> None:
         """Parse only.
@@ -60,28 +66,42 @@ class Invoker:
             "registeredAt": rfc3339(version.created_at),
             "isStartup": is_startup,
         }
-        outcome = await self._run(
-            app.id, program, Invocation(function="init", argument=context, limits=self._limits), request_id=""
-        )
+        invocation = Invocation(function="init", argument=context, limits=self._limits_of(program))
+        outcome = await self._run(Caller(app.id), program, invocation, request_id="")
         routes = routes_of(outcome.registrations)
         return Serving(app.id, version.number, program, routes, app.privileged)
 
-    async def call(self, target: Target, request: Mapping[str, Any], *, request_id: str) -> Outcome:
+    async def call(
+        self, target: Target, request: Mapping[str, Any], caller: Caller, *, request_id: str
+    ) -> Outcome:
         """Call the handler of a route.
 
         :raises ScriptError: it failed.
         """
         route: Route = target.route
-        argument = {"request": request, "kind": "httpRoute", "invocationId": request_id, "args": {}}
-        invocation = Invocation(function=route.handler, argument=argument, limits=self._limits)
-        serving = target.serving
-        return await self._run(serving.app_id, serving.program, invocation, request_id=request_id)
+        argument = {
+            "request": request,
+            "kind": "httpRoute",
+            "invocationId": request_id,
+            "args": {},
+            "user": caller.described(),
+        }
+        program = target.serving.program
+        invocation = Invocation(function=route.handler, argument=argument, limits=self._limits_of(program))
+        return await self._run(caller, program, invocation, request_id=request_id)
+
+    def _limits_of(self, program: Program) -> ScriptLimits:
+        """A script that can wait for others has the whole time of the request, of which it may run as long as any other."""
+        return self._waiting if "fetch" in program.source else self._limits
 
     async def _run(
-        self, app_id: str, program: Program, invocation: Invocation, *, request_id: str
+        self, caller: Caller, program: Program, invocation: Invocation, *, request_id: str
     ) -> Outcome:
+        app_id, calls = caller.app_id, self._host.session(caller)
         try:
-            outcome = await self._pool.run(program, invocation, wait_seconds=self._wait_seconds)
+            outcome = await self._pool.run(
+                program, invocation, host_calls=calls, wait_seconds=self._wait_seconds
+            )
         except ScriptError as error:
             self.log(app_id, [*error.console, ("error", told(error))], request_id)
             raise

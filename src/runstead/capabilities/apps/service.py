@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from runstead.capabilities.apps.errors import AppInitError, AppNotFoundError, RouteConflictError
 from runstead.capabilities.apps.folders import FolderApp
+from runstead.capabilities.apps.hostcalls import Caller, HostApi
 from runstead.capabilities.apps.invoking import Invoker, frames_of, reason
 from runstead.capabilities.apps.model import App, Put, Route, Version, VersionStatus, is_app_id
 from runstead.capabilities.apps.ports import LogSink
@@ -39,6 +40,7 @@ class AppsService:
         settings: AppsSettings,
         store: AppStore,
         pool: ScriptPool,
+        host: HostApi,
         logs: LogSink,
         clock: Clock,
     ) -> None:
@@ -48,7 +50,7 @@ class AppsService:
         self._clock = clock
         self._stage = Stage()
         self._changing = asyncio.Lock()
-        self._invoker = Invoker(settings=settings, pool=pool, logs=logs, clock=clock)
+        self._invoker = Invoker(settings=settings, pool=pool, host=host, logs=logs, clock=clock)
         self._starter = Starter(
             store=store, stage=self._stage, invoker=self._invoker, clock=clock, changing=self._changing
         )
@@ -128,12 +130,14 @@ class AppsService:
             async with self._changing:
                 await self._activate(app, newest, privileged=True)
 
-    async def call(self, target: Target, request: Mapping[str, Any], *, request_id: str) -> Outcome:
+    async def call(
+        self, target: Target, request: Mapping[str, Any], caller: Caller, *, request_id: str
+    ) -> Outcome:
         """Call the handler of a route.
 
         :raises ScriptError: it failed.
         """
-        return await self._invoker.call(target, request, request_id=request_id)
+        return await self._invoker.call(target, request, caller, request_id=request_id)
 
     def note(self, target: Target, level: str, text: str, *, request_id: str) -> None:
         """Write a line of ours into the log of an app."""

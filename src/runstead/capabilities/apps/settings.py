@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
 from runstead.kernel.limits import KIB, MIB
 from runstead.platform.config import SectionSpec
+from runstead.platform.egress.addresses import networks_of
+
+
+class FetchSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What scripts may fetch."""
+
+    allow_addresses: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...],
+        Meta(
+            max_length=100,
+            description="Addresses and networks, as 10.1.0.0/16, that may be asked although they are not public.",
+        ),
+    ] = ()
+    timeout_ms: Annotated[
+        int, Meta(ge=1, le=60_000, description="Time of one fetch, redirects and retries included.")
+    ] = 10_000
+    response_max_bytes: Annotated[int, Meta(ge=1 * KIB, le=10 * MIB, description="Size of an answer.")] = (
+        5 * MIB
+    )
 
 
 class AppsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -34,9 +54,29 @@ class AppsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     response_max_bytes: Annotated[
         int, Meta(ge=1 * KIB, le=16 * MIB, description="Size of a response body.")
     ] = 10 * MIB
+    storage_bytes: Annotated[
+        int,
+        Meta(
+            ge=1 * KIB,
+            le=1024 * MIB,
+            description="What sharedStorage and personalStorage of one app may hold.",
+        ),
+    ] = 50 * MIB
+    fetch: FetchSettings = FetchSettings()
     strict_responses: Annotated[
         bool, Meta(description="Refuse responses with mistakes instead of mending them with a warning.")
     ] = False
 
 
-SECTION = SectionSpec(type=AppsSettings)
+def _validate(settings: Any, _base: Path) -> Iterator[tuple[str, str]]:
+    for number, name in enumerate(settings.fetch.allow_addresses):
+        try:
+            networks_of([name])
+        except ValueError:
+            yield (
+                f"fetch.allow_addresses[{number}]",
+                f"found {name!r}, allowed: an address or a network, as 10.1.0.0/16",
+            )
+
+
+SECTION = SectionSpec(type=AppsSettings, validate=_validate)

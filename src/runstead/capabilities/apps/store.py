@@ -153,6 +153,7 @@ class AppStore:
             connection.execute(versions.delete().where(versions.c.app_id == app_id))
             gone = bool(connection.execute(apps.delete().where(apps.c.id == app_id)).rowcount)
             if gone:
+                connection.execute(sa.text("DELETE FROM apps_storage WHERE app_id = :app"), {"app": app_id})
                 self._released(connection, app_id)
                 traced(connection)
             return gone
@@ -165,6 +166,11 @@ class AppStore:
         return await self._db.read(
             lambda connection: [_as_app(row) for row in connection.execute(query).mappings()]
         )
+
+    async def owner_of(self, app_id: str) -> str | None:
+        """None when there is no such app."""
+        query = sa.select(apps.c.owner).where(apps.c.id == app_id)
+        return await self._db.read(lambda connection: connection.scalar(query))
 
     async def get(self, app_id: str) -> App | None:
         return await self._db.read(lambda connection: _app(connection, app_id))

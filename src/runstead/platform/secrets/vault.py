@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -14,16 +15,20 @@ from typing import Any, Final, Protocol
 import sqlalchemy as sa
 
 from runstead.kernel.clock import Clock, parse_rfc3339, rfc3339
+from runstead.kernel.errors import BadRequestError
 from runstead.kernel.secret import Secret
 from runstead.kernel.trail import Trail
 from runstead.platform.identity.asking import asking
 from runstead.platform.secrets.keyring import Keyring
 from runstead.platform.secrets.model import (
+    ID_PATTERN,
     SECRETS_PER_SCOPE_MAX,
     SERVER_SCOPE,
+    VALUE_BYTES_MAX,
     SecretEntry,
     SecretExistsError,
     SecretExpiredError,
+    SecretNotFoundError,
     SecretUse,
     SecretVersion,
     TooManySecretsError,
@@ -32,6 +37,7 @@ from runstead.platform.secrets.model import (
 from runstead.platform.secrets.rotation import context_of
 from runstead.platform.secrets.sealer import KEY_BYTES, AesGcmSealer
 from runstead.platform.secrets.settings import SecretsSettings
+from runstead.platform.secrets.store import PRESENT, SELECT, entry_of, find, is_, need
 from runstead.platform.secrets.tables import items, uses, versions
 from runstead.platform.secrets.usage import UsageCounter
 from runstead.platform.storage.sql import Database
@@ -94,7 +100,7 @@ class Vault:
         traced = self._trail.note("secret.create", resource=f"secret:{scope}/{secret_id}")
 
         def work(connection: sa.Connection) -> SecretEntry:
-            if _find(connection, scope, secret_id) is not None:
+            if find(connection, scope, secret_id) is not None:
                 raise SecretExistsError
             mine = sa.select(sa.func.count()).where(items.c.scope == scope)
             if (connection.scalar(mine) or 0) >= SECRETS_PER_SCOPE_MAX:
@@ -113,7 +119,7 @@ class Vault:
             )
             connection.execute(versions.insert().values(**version))
             traced(connection)
-            return _need(connection, scope, secret_id)
+            return need(connection, scope, secret_id)
 
         return await self._db.write(work)
 
@@ -139,7 +145,7 @@ class Vault:
         )
 
         def work(connection: sa.Connection) -> SecretEntry:
-            entry = _need(connection, scope, secret_id)
+            entry = need(connection, scope, secret_id)
             changes: dict[str, object] = {"updated_at": now}
             if description is not None:
                 changes["description"] = description
@@ -152,10 +158,10 @@ class Vault:
                     versions.insert().values(**self._sealed(scope, secret_id, number, value, now, by=by))
                 )
                 old = versions.c.version <= number - self._settings.versions_kept
-                connection.execute(versions.delete().where(_is(versions, scope, secret_id) & old))
-            connection.execute(items.update().where(_is(items, scope, secret_id)).values(**changes))
+                connection.execute(versions.delete().where(is_(versions, scope, secret_id) & old))
+            connection.execute(items.update().where(is_(items, scope, secret_id)).values(**changes))
             traced(connection)
-            return _need(connection, scope, secret_id)
+            return need(connection, scope, secret_id)
 
         return await self._db.write(work)
 
@@ -175,8 +181,8 @@ class Vault:
 
         def work(connection: sa.Connection) -> None:
             for table in (uses, versions):
-                connection.execute(table.delete().where(_is(table, scope, secret_id)))
-            if not connection.execute(items.delete().where(_is(items, scope, secret_id))).rowcount:
+                connection.execute(table.delete().where(is_(table, scope, secret_id)))
+            if not connection.execute(items.delete().where(is_(items, scope, secret_id))).rowcount:
                 raise named([scope], secret_id)
             traced(connection)
 
@@ -189,13 +195,35 @@ class Vault:
             await self.delete(entry.id, scope=scope)
         return len(entries)
 
+    async def put(self, secret_id: str, value: Secret, *, scope: str = SERVER_SCOPE) -> None:
+        """Make a secret, or give it another value.
+
+        :raises BadRequestError: that is no id, or the value is empty or too large.
+        """
+        if not re.fullmatch(ID_PATTERN, secret_id) or secret_id.endswith("\n"):
+            raise BadRequestError("a secret's id is made of letters, digits, dots, - and _, 128 at most")
+        if not 1 <= len(value.reveal().encode()) <= VALUE_BYTES_MAX:
+            raise BadRequestError(f"a secret's value has 1 to {VALUE_BYTES_MAX} bytes")
+        try:
+            await self.update(secret_id, scope=scope, value=value)
+        except SecretNotFoundError:
+            await self.create(secret_id, value, scope=scope)
+
+    async def discard(self, secret_id: str, *, scope: str = SERVER_SCOPE) -> bool:
+        """Remove a secret; False: there was none."""
+        try:
+            await self.delete(secret_id, scope=scope)
+        except SecretNotFoundError:
+            return False
+        return True
+
     async def list(self, scope: str = SERVER_SCOPE) -> Sequence[SecretEntry]:
         """The secrets of a scope by id."""
         await self._usage.flush()
         return await self._db.read(
             lambda connection: [
-                _entry(row)
-                for row in connection.execute(_SELECT.where(items.c.scope == scope).order_by(items.c.id))
+                entry_of(row)
+                for row in connection.execute(SELECT.where(items.c.scope == scope).order_by(items.c.id))
             ]
         )
 
@@ -205,13 +233,13 @@ class Vault:
         :raises SecretNotFoundError: there is none.
         """
         await self._usage.flush()
-        return await self._db.read(lambda connection: _need(connection, scope, secret_id))
+        return await self._db.read(lambda connection: need(connection, scope, secret_id))
 
     async def usage(self, secret_id: str, *, scope: str = SERVER_SCOPE) -> Sequence[SecretUse]:
         """Who uses a secret, the latest first."""
         # Not as "count": that is a method of a row.
         columns = (uses.c.used_by, uses.c.used_at, uses.c.count.label("times"))
-        query = sa.select(*columns).where(_is(uses, scope, secret_id)).order_by(uses.c.used_at.desc())
+        query = sa.select(*columns).where(is_(uses, scope, secret_id)).order_by(uses.c.used_at.desc())
         return await self._db.read(
             lambda connection: [
                 SecretUse(used_by=row.used_by, count=row.times, used_at=parse_rfc3339(row.used_at))
@@ -221,7 +249,7 @@ class Vault:
 
     async def versions(self, secret_id: str, *, scope: str = SERVER_SCOPE) -> Sequence[SecretVersion]:
         """The values that are kept, the latest first: that there are, not which."""
-        query = versions.select().where(_is(versions, scope, secret_id)).order_by(versions.c.version.desc())
+        query = versions.select().where(is_(versions, scope, secret_id)).order_by(versions.c.version.desc())
         return await self._db.read(
             lambda connection: [
                 SecretVersion(
@@ -240,8 +268,8 @@ class Vault:
         :raises SecretExpiredError: its time is over.
         """
         for scope in scopes:
-            this = _is(items, scope, secret_id) & (versions.c.version == items.c.version)
-            row = await self._one(_PRESENT.where(this))
+            this = is_(items, scope, secret_id) & (versions.c.version == items.c.version)
+            row = await self._one(PRESENT.where(this))
             if row is None:
                 continue
             if row.expires_at and parse_rfc3339(row.expires_at) <= self._clock.now():
@@ -264,14 +292,14 @@ class Vault:
             items.c.warned_for.is_(None) | (items.c.warned_for != items.c.expires_at)
         )
         found = await self._db.read(
-            lambda connection: [_entry(row) for row in connection.execute(_SELECT.where(due))]
+            lambda connection: [entry_of(row) for row in connection.execute(SELECT.where(due))]
         )
         for entry in found:
             ends = rfc3339(entry.expires_at) if entry.expires_at else ""
             resource = f"secret:{entry.scope}/{entry.id}"
             log.warning("the secret %s of %s expires at %s", entry.id, entry.scope, ends)
             traced = self._trail.note("secret.expiring", resource=resource, details={"expires_at": ends})
-            told = items.update().where(_is(items, entry.scope, entry.id)).values(warned_for=ends)
+            told = items.update().where(is_(items, entry.scope, entry.id)).values(warned_for=ends)
 
             def work(connection: sa.Connection, told: sa.Update = told, traced: object = traced) -> None:
                 connection.execute(told)
@@ -319,7 +347,7 @@ class Vault:
 
     async def _value(self, scope: str, secret_id: str, version: int) -> Secret:
         row = await self._one(
-            versions.select().where(_is(versions, scope, secret_id) & (versions.c.version == version))
+            versions.select().where(is_(versions, scope, secret_id) & (versions.c.version == version))
         )
         if row is None:
             raise named([scope], f"{secret_id} (version {version})")
@@ -332,58 +360,3 @@ class Vault:
         context = context_of(row.scope, row.id, row.version)
         key = self._keyring.unwrap(row.master, bytes(row.wrapped), context)
         return Secret(AesGcmSealer(key).open(bytes(row.sealed), context.encode()).decode())
-
-
-def remove_scope(connection: sa.Connection, scope: str) -> None:
-    """An app is gone: its secrets must not become those of the next one of that name."""
-    for table in (uses, versions, items):
-        connection.execute(table.delete().where(table.c.scope == scope))
-
-
-_PRESENT: Final = sa.select(versions, items.c.expires_at).select_from(
-    versions.join(items, (items.c.scope == versions.c.scope) & (items.c.id == versions.c.id))
-)
-_used = (
-    sa.select(
-        uses.c.scope,
-        uses.c.id,
-        sa.func.sum(uses.c.count).label("uses"),
-        sa.func.max(uses.c.used_at).label("used_at"),
-    )
-    .group_by(uses.c.scope, uses.c.id)
-    .subquery()
-)
-_SELECT: Final = sa.select(items, _used.c.uses, _used.c.used_at).select_from(
-    items.outerjoin(_used, (items.c.scope == _used.c.scope) & (items.c.id == _used.c.id))
-)
-
-
-def _is(table: sa.Table, scope: str, secret_id: str) -> sa.ColumnElement[bool]:
-    return (table.c.scope == scope) & (table.c.id == secret_id)
-
-
-def _find(connection: sa.Connection, scope: str, secret_id: str) -> SecretEntry | None:
-    row = connection.execute(_SELECT.where(_is(items, scope, secret_id))).first()
-    return None if row is None else _entry(row)
-
-
-def _need(connection: sa.Connection, scope: str, secret_id: str) -> SecretEntry:
-    entry = _find(connection, scope, secret_id)
-    if entry is None:
-        raise named([scope], secret_id)
-    return entry
-
-
-def _entry(row: sa.Row[Any]) -> SecretEntry:
-    return SecretEntry(
-        scope=row.scope,
-        id=row.id,
-        description=row.description,
-        version=row.version,
-        created_at=parse_rfc3339(row.created_at),
-        created_by=row.created_by,
-        updated_at=parse_rfc3339(row.updated_at),
-        expires_at=parse_rfc3339(row.expires_at) if row.expires_at else None,
-        used_at=parse_rfc3339(row.used_at) if row.used_at else None,
-        uses=int(row.uses or 0),
-    )

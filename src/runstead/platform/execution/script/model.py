@@ -78,8 +78,10 @@ def is_function_name(text: str) -> bool:
 class ScriptLimits:
     """What one invocation may use."""
 
-    #: Time in the script, what it waits for included.
+    #: Time in the script; what it waits for at the server does not count.
     script_seconds: float = 1.0
+    #: Time altogether, for a script that may wait; None: it does not wait, and the engine interrupts it at script_seconds.
+    wall_seconds: float | None = None
     heap_bytes: int = 16 * MIB
     #: Of the engine's own stack; a frame of a script takes some hundred bytes of it.
     stack_bytes: int = 256 * KIB

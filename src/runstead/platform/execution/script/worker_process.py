@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -47,6 +48,10 @@ class _Pending:
     finished: asyncio.Future[Done | Probed]
     host_calls: HostCalls
     console: list[Line] = field(default_factory=list)
+    #: Seconds that the script has run, but for the turn that it has now.
+    used: float = 0.0
+    #: When its present turn began; None: the server has the turn.
+    since: float | None = field(default_factory=time.monotonic)
 
 
 class WorkerProcess(asyncio.Protocol):
@@ -108,7 +113,7 @@ class WorkerProcess(asyncio.Protocol):
             source=program.source if with_source or invocation.kind == "check" else None,
             function=invocation.function,
             argument=invocation.argument,
-            script_seconds=limits.script_seconds,
+            script_seconds=limits.wall_seconds or limits.script_seconds,
             heap_bytes=limits.heap_bytes,
             stack_bytes=limits.stack_bytes,
         )
@@ -142,6 +147,13 @@ class WorkerProcess(asyncio.Protocol):
             for call in self._calls:
                 call.cancel()
 
+    def seconds_in_script(self) -> float:
+        """How long the script that runs now has run, without what it waited for at the server."""
+        pending = self._pending
+        if pending is None:
+            return 0.0
+        return pending.used + (0.0 if pending.since is None else time.monotonic() - pending.since)
+
     def console_so_far(self) -> list[Line]:
         """What has arrived of the console of the invocation that runs now."""
         return self._pending.console if self._pending else []
@@ -174,6 +186,9 @@ class WorkerProcess(asyncio.Protocol):
         elif self._calls:
             raise ValueError("a second call before the first was answered")
         else:
+            if pending.since is not None:
+                pending.used += time.monotonic() - pending.since
+                pending.since = None
             call = asyncio.get_running_loop().create_task(self._answer(message, pending.host_calls))
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
@@ -184,6 +199,8 @@ class WorkerProcess(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 - the script gets the public text, whatever it is
             result = HostResult(ok=False, value=getattr(error, "message", "the call failed"))
         self._calls.clear()
+        if self._pending is not None:
+            self._pending.since = time.monotonic()
         try:
             self._send(result)
         except ValueError:

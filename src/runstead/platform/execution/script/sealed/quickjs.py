@@ -22,7 +22,8 @@ _HERE = os.path.dirname(__file__)  # noqa: PTH120 - pathlib alone is 1 MB of a w
 _CORE = "core"
 #: Compiled when a script first uses a name of theirs: reading all of them costs twice what a context costs.
 _PIECES = (
-    "answer", "body", "console", "crypto", "form", "headers", "read", "register", "request", "text", "url", "web",
+    "answer", "auth", "body", "console", "crypto", "fetch", "form", "headers", "read", "register", "request", "secrets",
+    "storage", "text", "url", "web",
 )  # fmt: skip
 
 #: Frames of the script itself; the engine calls every script so.

@@ -26,7 +26,7 @@ const ask = (name, ...values) => {
 const define = (name, value) => Object.defineProperty(root, name, { value, writable: true, configurable: true });
 const loaded = {};
 const load = (name) => (loaded[name] ??= compile(piece(name))(tools));
-const tools = { load, stringify, parse, random, ask, reply: Symbol("reply") };
+const tools = { load, stringify, parse, random, ask, reply: Symbol("reply"), user: null };
 const lazily = (name, names) => names.forEach((each) => Object.defineProperty(root, each, {
   configurable: true,
   get: () => (define(each, load(name)[each]), root[each]),
@@ -39,6 +39,10 @@ lazily("request", ["Request"]);
 lazily("text", ["escapeHtml", "escapeJs", "encodeUrl", "html"]);
 lazily("url", ["URL", "URLSearchParams"]);
 lazily("crypto", ["crypto"]);
+lazily("auth", ["auth"]);
+lazily("storage", ["sharedStorage", "personalStorage"]);
+lazily("secrets", ["secretStorage"]);
+lazily("fetch", ["fetch", "engine"]);
 
 const textOf = (value) => (typeof value === "string" ? value : load("console").show(value));
 const log = (level) => (...values) => emit(level, values.map(textOf).join(" ").slice(0, 8192));
@@ -46,7 +50,8 @@ root.console = { log: log("info"), info: log("info"), warn: log("warn"), error: 
 root.writeLog = root.console.log;
 
 // One argument is both the request (style A) and the context that holds it (style B).
-const argumentOf = ({ request, kind, args, invocationId }) => {
+const argumentOf = ({ request, kind, args, invocationId, user }) => {
+  tools.user = user ?? null;
   const { bodyBytes } = request;
   const hidden = (name, value) => Object.defineProperty(request, name, { value });
   if (bodyBytes === undefined) {
@@ -71,5 +76,9 @@ const invoke = async (name, target) => {
   const value = await target(argumentOf(argument));
   return value?.[tools.reply] ? value[tools.reply]() : load("answer")(value);
 };
-const thrown = (error) => { throw error instanceof Error ? error : new Error(`thrown: ${textOf(error)}`); };
+const thrown = (error) => {
+  // What refuses has its own answer.
+  if (error?.[tools.reply]) return error[tools.reply]();
+  throw error instanceof Error ? error : new Error(`thrown: ${textOf(error)}`);
+};
 Object.defineProperty(root, "__runstead", { value: (name, target) => invoke(name, target).catch(thrown) });
