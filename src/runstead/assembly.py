@@ -298,6 +298,7 @@ def _capabilities(settings: Settings, parts: Parts, *, open_doors: bool) -> Sequ
         logs=sink,
         registry=registry,
         environ=settings.environment,
+        vault=parts.vault,
     )
     job_host = jobs.capability(
         settings=settings.section("jobs"),
@@ -310,6 +311,7 @@ def _capabilities(settings: Settings, parts: Parts, *, open_doors: bool) -> Sequ
         logs=sink,
         trail=parts.audit,
         environ=settings.environment,
+        secrets=parts.vault,
     )
     return log_store, record_store, endpoint_host, app_host, job_host
 

@@ -14,7 +14,7 @@ from runstead.capabilities.endpoints.dispatcher import EndpointsDispatcher
 from runstead.capabilities.endpoints.door import Door
 from runstead.capabilities.endpoints.folders import RunFolders
 from runstead.capabilities.endpoints.http import routes
-from runstead.capabilities.endpoints.ports import LogSink, NoLogs, NoSecrets, Redactor
+from runstead.capabilities.endpoints.ports import LogSink, NoLogs, NoSecrets, Redactor, Vault
 from runstead.capabilities.endpoints.recording import TOPIC, OutboxRecorder
 from runstead.capabilities.endpoints.runner import Runner
 from runstead.capabilities.endpoints.service import EndpointsService
@@ -59,16 +59,17 @@ def capability(
     clock: Clock | None = None,
     registry: CollectorRegistry | None = None,
     environ: Mapping[str, str] | None = None,
+    vault: Vault | None = None,
 ) -> Capability:
     """Put the capability together. No I/O.
 
     :param base_dir: what relative paths of declarations are relative to: the folder of the config file.
     :param open_door: callers need no credential; only for a loopback address without MASTER_PASSWORD.
     :param registry: where the counters go that a monitoring system reads.
+    :param vault: opens what ``NAME=secret://ID`` in ``env`` of a declaration names.
     :param environ: what ``env`` of a declaration may let through; default: this process's environment.
     """
-    clock = clock or SystemClock()
-    redactor = redactor or NoSecrets()
+    clock, redactor = clock or SystemClock(), redactor or NoSecrets()
     folders = RunFolders(base_dir / runs.folder if runs.folder is not None else data_dir / "runs", redactor)
     runner = Runner(
         folders=folders,
@@ -79,6 +80,7 @@ def capability(
         clock=clock,
         environ=os.environ if environ is None else environ,
         hidden=(data_dir, folders.root, base_dir / ".env"),
+        vault=vault,
     )
     service = EndpointsService(
         endpoints=settings,
@@ -92,9 +94,6 @@ def capability(
     )
     door = Door(open_door=open_door, lockout=Lockout(attempts=runs.lockout_attempts), clock=clock)
 
-    async def probe() -> Mapping[str, Any]:
-        return await service.health()
-
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         async with service.opened():
@@ -106,6 +105,6 @@ def capability(
         dispatchers=(EndpointsDispatcher(service, door),),
         commands="runstead.capabilities.endpoints.cli:app",
         services={"endpoints": service},
-        checks=(HealthCheck(name="endpoints", probe=probe, critical=False),),
+        checks=(HealthCheck(name="endpoints", probe=service.health, critical=False),),
         lifespan=lifespan,
     )

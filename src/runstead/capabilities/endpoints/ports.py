@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
 from runstead.capabilities.endpoints.model import RunReport
+from runstead.kernel.secret import Secret
 
 
 class LogSink(Protocol):
@@ -63,3 +64,11 @@ class NoSecrets:
 
     def redact(self, data: bytes) -> bytes:
         return data
+
+
+class Vault(Protocol):
+    """Where secrets are."""
+
+    async def use(self, secret_id: str, *, used_by: str, scopes: Sequence[str]) -> Secret:
+        """The value, where it is put in."""
+        ...

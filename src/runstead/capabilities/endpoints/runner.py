@@ -16,7 +16,7 @@ from runstead.capabilities.endpoints.folders import RunFolders
 from runstead.capabilities.endpoints.lines import LineSplitter, level_of
 from runstead.capabilities.endpoints.model import Call, Endpoint, RunReport, RunStatus
 from runstead.capabilities.endpoints.outcome import Verdict, judge
-from runstead.capabilities.endpoints.ports import LogSink, Redactor
+from runstead.capabilities.endpoints.ports import LogSink, Redactor, Vault
 from runstead.capabilities.endpoints.programs import argv_of, environment_of, readable_roots
 from runstead.capabilities.endpoints.redaction import redact_json
 from runstead.kernel.clock import Clock
@@ -96,6 +96,7 @@ class Runner:
         clock: Clock,
         environ: Mapping[str, str],
         hidden: Sequence[Path] = (),
+        vault: Vault | None = None,
     ) -> None:
         self._folders = folders
         self._supervisor = supervisor
@@ -104,6 +105,7 @@ class Runner:
         self._logs = logs
         self._clock = clock
         self._environ = environ
+        self._vault = vault
         self._hidden = tuple(hidden)
 
     async def run(self, run: Run) -> Verdict:
@@ -112,7 +114,8 @@ class Runner:
         end: Exit | None = None
         try:
             folder = await asyncio.to_thread(self._folders.create, run.endpoint.name, run.id, run.request)
-            launch = await asyncio.to_thread(self._prepare, run, folder)
+            secrets = await self._secrets_of(run)
+            launch = await asyncio.to_thread(self._prepare, run, folder, secrets)
             end = await self._execute(run, launch)
             verdict = await asyncio.to_thread(self._finish, run, folder, end)
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends this run only
@@ -120,13 +123,25 @@ class Runner:
         self._emit_failure(run, verdict)
         return verdict
 
-    def _prepare(self, run: Run, folder: Path) -> Launch:
+    async def _secrets_of(self, run: Run) -> dict[str, str]:
+        """``NAME=secret://ID`` of a declaration. The vault has every value that it hands out masked from then on."""
+        found = {}
+        for name, _, reference in (one.partition("=") for one in run.endpoint.settings.env):
+            if reference:
+                if self._vault is None:
+                    raise RunsteadError("there are no secrets here")
+                used_by, secret_id = f"endpoint:{run.endpoint.name}", reference.removeprefix("secret://")
+                found[name] = (await self._vault.use(secret_id, used_by=used_by, scopes=("server",))).reveal()
+        return found
+
+    def _prepare(self, run: Run, folder: Path, secrets: Mapping[str, str]) -> Launch:
         endpoint, settings = run.endpoint, run.endpoint.settings
         artifacts = folder / "artifacts"
         argv = argv_of(endpoint.script, endpoint.venv)
         environment = environment_of(
             settings.env, self._environ, home=endpoint.working_dir, venv=endpoint.venv
         )
+        environment.update(secrets)
         environment["RUNSTEAD_ARTIFACTS"] = str(artifacts)
         environment["RUNSTEAD_RUN_ID"] = run.id
         return Launch(

@@ -30,6 +30,14 @@ Slug = Annotated[
 ]
 VariableName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(?!\n)$", max_length=128)]
 
+#: A name, or a name that is given a secret.
+Variable = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*(=secret://[A-Za-z0-9][A-Za-z0-9._-]{0,127})?(?!\n)$", max_length=300
+    ),
+]
+
 #: Variables that hold this server's own secrets or settings; no program may be given them.
 _OWN_VARIABLE = re.compile(r"RUNSTEAD_.*|MASTER_PASSWORD")
 
@@ -68,9 +76,10 @@ class EndpointSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         None
     )
     env: Annotated[
-        tuple[VariableName, ...],
+        tuple[Variable, ...],
         Meta(
-            max_length=100, description="Names of the server's environment variables that the program gets."
+            max_length=100,
+            description="Names of the server's environment variables that the program gets, and NAME=secret://ID.",
         ),
     ] = ()
     network: Annotated[
@@ -160,7 +169,7 @@ def _file_problems(endpoint: EndpointSettings, base_dir: Path) -> Iterator[tuple
     if endpoint.working_dir is not None and not (base_dir / endpoint.working_dir).is_dir():
         yield "working_dir", f"found {endpoint.working_dir!r}, allowed: an existing folder"
     for position, name in enumerate(endpoint.env):
-        if _OWN_VARIABLE.fullmatch(name):
+        if _OWN_VARIABLE.fullmatch(name.partition("=")[0]):
             yield (
                 f"env[{position}]",
                 f"found {name!r}, allowed: any variable but those that configure this server",

@@ -11,7 +11,7 @@ from typing import Any, Final
 from runstead.capabilities.jobs.http import routes
 from runstead.capabilities.jobs.model import Job, Status
 from runstead.capabilities.jobs.newjob import NewJob
-from runstead.capabilities.jobs.ports import LogSink, NoLogs
+from runstead.capabilities.jobs.ports import LogSink, NoLogs, Secrets
 from runstead.capabilities.jobs.privacy import JobsPersonalData
 from runstead.capabilities.jobs.recording import TOPIC
 from runstead.capabilities.jobs.service import JobsService
@@ -52,11 +52,13 @@ def capability(
     clock: Clock | None = None,
     trail: Trail | None = None,
     environ: Mapping[str, str] | None = None,
+    secrets: Secrets | None = None,
 ) -> Capability:
     """Put the capability together. No I/O.
 
     :param base_dir: where jobs run that do not say, unless the settings do.
     :param data_dir: holds the logs; jobs in the sandbox do not see it.
+    :param secrets: opens what ``secret://ID`` in a job's environment names.
     :param environ: what the allow-list of variables chooses from; default: this process's environment.
     """
     service = JobsService(
@@ -71,6 +73,7 @@ def capability(
         shutdown_grace_seconds=shutdown_grace_seconds,
         clock=clock or SystemClock(),
         environ=os.environ if environ is None else environ,
+        secrets=secrets,
     )
 
     async def probe() -> Mapping[str, Any]:

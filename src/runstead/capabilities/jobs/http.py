@@ -16,6 +16,7 @@ from runstead.capabilities.jobs.command import COMMAND_CHARS_MAX
 from runstead.capabilities.jobs.errors import JobNotFoundError
 from runstead.capabilities.jobs.model import Job, Status
 from runstead.capabilities.jobs.newjob import NewJob
+from runstead.capabilities.jobs.secrets import permit
 from runstead.capabilities.jobs.service import GRACE_SECONDS_DEFAULT, JobsService
 from runstead.capabilities.jobs.settings import TIMEOUT_SECONDS_CEILING
 from runstead.capabilities.jobs.tee import Line, Missed
@@ -60,7 +61,10 @@ class StartJob(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     name: Annotated[
         str, Meta(max_length=128, description="What people call it; default: the script's name.")
     ] = ""
-    env: Annotated[dict[_Name, _Text], Meta(max_length=100)] = {}
+    env: Annotated[
+        dict[_Name, _Text],
+        Meta(max_length=100, description="secret://ID is replaced by the secret when the program starts."),
+    ] = {}
     working_dir: Annotated[str, Meta(max_length=4096, description="Relative to jobs.working_dir.")] | None = (
         None
     )
@@ -87,6 +91,7 @@ def routes(service: JobsService) -> Router:
     async def start_job(
         request: Request[Any, Any, Any], data: JSONBody[StartJob]
     ) -> Response[dict[str, Any]]:
+        await permit(actor_of(request.scope), data.env, service.secrets)
         job = await service.start(
             NewJob(
                 command=data.command,

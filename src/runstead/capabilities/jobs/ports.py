@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
+
+from runstead.kernel.secret import Secret
 
 
 class LogSink(Protocol):
@@ -38,3 +40,15 @@ class NoLogs:
         context: Mapping[str, Any] | None = None,
     ) -> None:
         return None
+
+
+class Secrets(Protocol):
+    """The vault, as far as programs are concerned."""
+
+    async def use(self, secret_id: str, *, used_by: str, scopes: Sequence[str]) -> Secret:
+        """The value, where it is put in."""
+        ...
+
+    async def owner_of(self, secret_id: str, *, scopes: Sequence[str]) -> tuple[str, str]:
+        """Whose a secret is, and the scope that has it."""
+        ...

@@ -22,9 +22,10 @@ from runstead.capabilities.jobs.errors import (
 )
 from runstead.capabilities.jobs.model import TIMEOUT_SECONDS_DEFAULT, Job, Outcome, Status, outcome_of
 from runstead.capabilities.jobs.newjob import NewJob, is_folder, name_of, refuse_variables
-from runstead.capabilities.jobs.ports import LogSink
+from runstead.capabilities.jobs.ports import LogSink, Secrets
 from runstead.capabilities.jobs.processes import end_group, is_same, start_ticks
 from runstead.capabilities.jobs.recording import event_of
+from runstead.capabilities.jobs.secrets import opened
 from runstead.capabilities.jobs.settings import JobsSettings
 from runstead.capabilities.jobs.store import JobStore
 from runstead.capabilities.jobs.tee import Line, LogTee, Missed, read_lines
@@ -88,6 +89,7 @@ class JobsService:
         shutdown_grace_seconds: float,
         clock: Clock,
         environ: Mapping[str, str],
+        secrets: Secrets | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -100,6 +102,7 @@ class JobsService:
         self._grace = shutdown_grace_seconds
         self._clock = clock
         self._environ = environ
+        self.secrets = secrets
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._active: dict[str, _Active] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -178,7 +181,7 @@ class JobsService:
             owner=wanted.owner,
         )
         try:
-            self._supervisor.check(self._launch(job))
+            self._supervisor.check(self._launch(job, job.env))
         except StartError as error:
             raise NoSuchProgramError(error.message, details={"field": "command"}) from error
         if not await self._store.insert(job, queue_limit=self._settings.queue_limit):
@@ -343,8 +346,9 @@ class JobsService:
             self._tell(job, await active.tee.write(chunk, is_error=True))
 
         try:
+            env, active.tee.mask = await opened(job, self.secrets)
             process = await self._supervisor.start(
-                self._launch(job), on_stdout=on_stdout, on_stderr=on_stderr
+                self._launch(job, env), on_stdout=on_stdout, on_stderr=on_stderr
             )
             active.process = process
             ticks = start_ticks(process.pid) or 0
@@ -356,7 +360,7 @@ class JobsService:
         finally:
             self._tell(job, await active.tee.close())
 
-    def _launch(self, job: Job) -> Launch:
+    def _launch(self, job: Job, env: Mapping[str, str]) -> Launch:
         settings = self._settings
         passed_on = {
             name: self._environ[name] for name in (*PASSED_ON, *settings.env) if name in self._environ
@@ -364,7 +368,7 @@ class JobsService:
         return Launch(
             argv=job.argv,
             working_dir=Path(job.working_dir),
-            env={"PATH": os.defpath, **passed_on, **job.env, "RUNSTEAD_JOB_ID": job.id},
+            env={"PATH": os.defpath, **passed_on, **env, "RUNSTEAD_JOB_ID": job.id},
             limits=ProcessLimits(
                 wall_seconds=job.timeout_seconds,
                 cpu_seconds=settings.cpu_seconds,

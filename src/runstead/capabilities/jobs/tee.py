@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -141,6 +141,8 @@ class LogTee:
         self.path = path
         self.lines = 0
         self.last: Line | None = None
+        #: Hides secrets in a line; None: there are none.
+        self.mask: Callable[[bytes], bytes] | None = None
         self._clock = clock
         self._ring = Ring()
         self._splitters = {False: Splitter(), True: Splitter()}
@@ -179,7 +181,7 @@ class LogTee:
         async with self._writing:
             at = self._clock.now().timestamp()
             made = [
-                Line(self.lines + n, at, is_error, data, ended)
+                Line(self.lines + n, at, is_error, self.mask(data) if self.mask else data, ended)
                 for n, (data, ended) in enumerate(pieces, start=1)
             ]
             if not made:

@@ -47,7 +47,9 @@ ROLES: Final[dict[str, Role]] = _roles(
         ROLE_OPERATOR,
         "The machine that holds MASTER_PASSWORD: calls endpoints, runs jobs, reads logs, keeps records.",
         frozenset(
-            {"endpoints.*", "jobs.*", "schedules.*", "templates.*", "logs.read", "records.*", "apps.read"}
+            {
+                "endpoints.*", "jobs.*", "schedules.*", "templates.*", "logs.read", "records.*", "apps.read", "secrets.use",
+            }
         ),
     ),
 )  # fmt: skip

@@ -280,6 +280,17 @@ class Vault:
             return value
         raise named(scopes, secret_id)
 
+    async def owner_of(self, secret_id: str, *, scopes: Sequence[str]) -> tuple[str, str]:
+        """Whose a secret is, and the scope that has it: a person's own are theirs, others belong to whoever put them in.
+
+        :raises SecretNotFoundError: none of the scopes has it.
+        """
+        for scope in scopes:
+            entry = await self._db.read(lambda connection, scope=scope: find(connection, scope, secret_id))  # type: ignore[misc]
+            if entry is not None:
+                return (scope if scope.startswith("user:") else entry.created_by), scope
+        raise named(scopes, secret_id)
+
     async def names(self, scopes: Sequence[str]) -> Sequence[str]:
         """The ids that :meth:`use` would find."""
         query = sa.select(items.c.id).where(items.c.scope.in_(scopes)).distinct().order_by(items.c.id)
