@@ -61,6 +61,7 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "GET /api/apps/{app_id}": READERS | {"granted"},
     "GET /api/apps/{app_id}/versions": READERS | {"granted"},
     "GET /api/apps/{app_id}/versions/{number}": READERS | {"granted"},
+    "GET /api/apps/{app_id}/diff": READERS | {"granted"}, "POST /api/apps/{app_id}/rollback": APP_OWNERS,
     "GET /api/apps/{app_id}/routes": READERS | {"granted"},
     "PUT /api/apps/{app_id}": APP_OWNERS, "DELETE /api/apps/{app_id}": APP_OWNERS, "POST /api/apps/{app_id}/check": APP_OWNERS,
     "PUT /api/apps/{app_id}/privileged": ADMINS, "PUT /api/apps/{app_id}/owner": APP_OWNERS,
@@ -87,6 +88,8 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
 #: Bodies without which an operation is refused before it is known what it is about.
 BODIES: Final[Mapping[str, dict[str, Any]]] = {
     "PUT /api/apps/{app_id}": {"content": b"function init() {}"},
+    "POST /api/apps/{app_id}/rollback": {"json": {"version": 1}},
+    "GET /api/apps/{app_id}/diff": {"params": {"from": 1, "to": 1}},
     "PUT /api/apps/{app_id}/owner": {"json": {"owner": "user:nobody"}},
     "POST /api/apps/{app_id}/check": {"content": b"function init() {}"},
     "PUT /editor/api/secrets/{secret_id}": {"json": {}},

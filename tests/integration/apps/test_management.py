@@ -169,3 +169,33 @@ async def test_what_cannot_be_put(open_apps: Open, app_id: str, source: str, sta
         refused = await host.put(app_id, source)
         assert refused.status_code == status, refused.text
         assert refused.json()["error"]["code"].startswith("E_")
+
+
+async def test_an_earlier_version_serves_again_as_a_new_one(open_apps: Open) -> None:
+    async with open_apps() as host:
+        for number in (1, 2, 3):
+            await host.serve(f"const f = () => 'version {number}';", "GET /f f")
+        assert (await host.client.get("/f")).text == "version 3"
+        done = await host.api("POST", "/app/rollback", json={"version": 1})
+        assert (done.status_code, done.json()["version"]["version"]) == (200, 4)
+        assert (await host.client.get("/f")).text == "version 1"
+        versions = (await host.api("GET", "/app/versions")).json()["versions"]
+        assert [one["version"] for one in versions] == [4, 3, 2, 1]
+        assert "version 1" in versions[0]["message"]
+        assert versions[0]["sha256"] == versions[3]["sha256"]
+        for missing in (9, 2**31 - 1):
+            assert (await host.api("POST", "/app/rollback", json={"version": missing})).status_code == 404
+        assert (await host.api("POST", "/nothing/rollback", json={"version": 1})).status_code == 404
+
+
+async def test_the_difference_of_two_versions(open_apps: Open) -> None:
+    async with open_apps() as host:
+        for word in ("one", "two"):
+            await host.serve(f"const f = () => '{word}';\nconst same = 1;", "GET /f f")
+        found = (await host.api("GET", "/app/diff", params={"from": 1, "to": 2})).json()
+        assert "-const f = () => 'one';" in found["diff"]
+        assert "+const f = () => 'two';" in found["diff"]
+        assert " const same = 1;" in found["diff"]
+        assert (await host.api("GET", "/app/diff", params={"from": 1, "to": 1})).json()["diff"] == ""
+        assert (await host.api("GET", "/app/diff", params={"from": 1, "to": 9})).status_code == 404
+        assert (await host.api("GET", "/app/diff")).status_code == 400

@@ -82,6 +82,30 @@ def versions(app_id: str, *, json: JsonFlag = False) -> None:
 
 
 @app.command
+def rollback(app_id: str, version: int, *, json: JsonFlag = False) -> None:
+    """Serve an earlier version again, as a new one.
+
+    Example: runstead apps rollback hello 3
+    """
+    with Client.from_environment() as client:
+        done = client.post(f"/api/apps/{segment(app_id)}/rollback", json={"version": version})
+    Output(json=json).item(done, f"{app_id}: version {done['version']['version']}, as it was in {version}")
+
+
+@app.command
+def diff(app_id: str, before: int, after: int, *, json: JsonFlag = False) -> None:
+    """Show what changed between two versions.
+
+    Example: runstead apps diff hello 3 4
+    """
+    with Client.from_environment() as client:
+        found = client.request(
+            "GET", f"/api/apps/{segment(app_id)}/diff", params={"from": before, "to": after}
+        )
+    Output(json=json).item(found, found["diff"].rstrip("\n") or "no difference")
+
+
+@app.command
 def routes(app_id: str, *, json: JsonFlag = False) -> None:
     """List what an app serves.
 

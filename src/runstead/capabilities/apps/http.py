@@ -37,6 +37,12 @@ class Ownership(Struct, frozen=True, forbid_unknown_fields=True):
     ]
 
 
+class Rollback(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which version is to serve again."""
+
+    version: Annotated[int, Meta(ge=1, lt=_VERSION_MAX)]
+
+
 class SourceOperation(Operation):
     """The body is a program, as it is."""
 
@@ -125,6 +131,19 @@ def _changing(service: AppsService) -> list[Any]:
         return (await service.set_owner(id_of(app_id), data.owner.rstrip("\n"))).as_json()
 
     @post(
+        "/{app_id:str}/rollback",
+        guards=[guard("apps.write", each=True)],
+        summary="Serve an earlier version again, as a new one",
+        status_code=200,
+    )
+    async def roll_back(
+        request: Request[Any, Any, Any], app_id: FromPath[str], data: JSONBody[Rollback]
+    ) -> dict[str, Any]:
+        await _insist(service, request, app_id, "apps.write")
+        done = await service.rollback(id_of(app_id), data.version, author=str(actor_of(request.scope)))
+        return {**done.app.as_json(), "version": done.version.as_json()}
+
+    @post(
         "/{app_id:str}/check",
         guards=[guard("apps.write", each=True)],
         summary="Whether a source (default: the newest version) parses; nothing is kept",
@@ -141,7 +160,7 @@ def _changing(service: AppsService) -> list[Any]:
         await service.check(id_of(app_id), source)
         return {"ok": True}
 
-    return [put_app, delete_app, set_privileged, set_owner, check_app]
+    return [put_app, delete_app, set_privileged, set_owner, roll_back, check_app]
 
 
 def _reading(service: AppsService) -> list[Any]:
@@ -186,6 +205,21 @@ def _reading(service: AppsService) -> list[Any]:
         return {**version.as_json(), "source": version.source}
 
     @get(
+        "/{app_id:str}/diff",
+        guards=[guard("apps.read", each=True)],
+        summary="What changed between two versions, as a unified diff",
+    )
+    async def get_diff(
+        request: Request[Any, Any, Any],
+        app_id: FromPath[str],
+        before: Annotated[int, QueryParameter(name="from", ge=1, lt=_VERSION_MAX)],
+        after: Annotated[int, QueryParameter(name="to", ge=1, lt=_VERSION_MAX)],
+    ) -> dict[str, Any]:
+        await _insist(service, request, app_id, "apps.read")
+        text = await service.diff((await service.get(id_of(app_id))).id, before, after)
+        return {"from": before, "to": after, "diff": text}
+
+    @get(
         "/{app_id:str}/routes",
         guards=[guard("apps.read", each=True)],
         summary="What it registered, and whether that is served",
@@ -197,7 +231,7 @@ def _reading(service: AppsService) -> list[Any]:
             return {"served": False, "routes": []}
         return {"served": serving.privileged, "routes": [route.as_json() for route in serving.routes]}
 
-    return [list_apps, get_app, list_versions, get_version, get_routes]
+    return [list_apps, get_app, list_versions, get_version, get_diff, get_routes]
 
 
 async def _insist(service: AppsService, request: Request[Any, Any, Any], app_id: str, action: str) -> None:

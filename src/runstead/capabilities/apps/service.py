@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -101,6 +102,22 @@ class AppsService:
             version=await self.version(app_id, version.number),
             routes=serving.routes,
         )
+
+    async def rollback(self, app_id: str, number: int, *, author: str) -> Put:
+        """Serve an earlier source again, as a new version: what was is never changed.
+
+        :raises AppNotFoundError: there is no such version.
+        """
+        version = await self.version((await self.get(app_id)).id, number)
+        return await self.put(app_id, version.source, author=author, message=f"as it was in version {number}")
+
+    async def diff(self, app_id: str, before: int, after: int) -> str:
+        """What changed between two versions, as a unified diff."""
+        old, new = [
+            (await self.version(app_id, number)).source.splitlines(True) for number in (before, after)
+        ]
+        names = (f"{app_id}.js version {before}", f"{app_id}.js version {after}")
+        return await asyncio.to_thread(lambda: "".join(difflib.unified_diff(old, new, *names)))
 
     async def _activate(self, app: App, version: Version, privileged: bool | None = None) -> Serving:
         """Run init, swap the routes, write down what became of it. The caller holds the lock."""
