@@ -118,12 +118,15 @@ async def house(folder: Path) -> AsyncIterator[House]:
         job = (await owner.post("/api/scripts", json={"command": "true"})).json()
         secret = {"id": "of-owner", "value": "value-of-owner"}
         assert (await owner.post("/editor/api/secrets", json=secret)).status_code == 201
+        plan = {"cron": "@yearly", "command": "true"}
+        schedule = (await owner.post("/api/schedules", json=plan)).json()["id"]
         values = {
             "app_id": "mine",
             "job_id": job["id"],
             "name": "wordcount",
             "number": "1",
             "secret_id": "of-owner",
+            "schedule_id": schedule,
         }
         yield House(
             clients, (await root.get("/openapi.json")).json()["paths"], values, ids, folder / "data", client

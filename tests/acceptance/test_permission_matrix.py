@@ -75,6 +75,9 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "GET /api/scripts": READERS | {"narrow"}, "POST /api/scripts": DEVELOPERS | {OPERATOR},
     "GET /api/scripts/{job_id}": READERS | {"narrow"}, "GET /api/scripts/{job_id}/logs": READERS | {"narrow"},
     "POST /api/scripts/{job_id}/kill": JOB_OWNERS, "POST /api/scripts/{job_id}/restart": JOB_OWNERS, "DELETE /api/scripts/{job_id}": JOB_OWNERS,
+    "GET /api/schedules": TESTERS, "GET /api/schedules/{schedule_id}": TESTERS,
+    "POST /api/schedules": DEVELOPERS | {OPERATOR}, "PUT /api/schedules/{schedule_id}": JOB_OWNERS, "DELETE /api/schedules/{schedule_id}": JOB_OWNERS,
+    "POST /api/schedules/{schedule_id}/run": JOB_OWNERS,
     # Logs.
     **dict.fromkeys(("GET /admin/maintain", "POST /admin/maintain", "GET /admin/projects", "POST /admin/projects", "GET /admin/projects/{slug}", "DELETE /admin/projects/{slug}", "PATCH /admin/projects/{slug}", "POST /admin/projects/{slug}/rotate", "POST /admin/purge"), ADMINS),
     # Records.
@@ -92,6 +95,7 @@ BODIES: Final[Mapping[str, dict[str, Any]]] = {
     "GET /api/apps/{app_id}/diff": {"params": {"from": 1, "to": 1}},
     "PUT /api/apps/{app_id}/owner": {"json": {"owner": "user:nobody"}},
     "POST /api/apps/{app_id}/check": {"content": b"function init() {}"},
+    "PUT /api/schedules/{schedule_id}": {"json": {"cron": "@yearly", "command": "true"}},
     "PUT /editor/api/secrets/{secret_id}": {"json": {}},
     "POST /editor/api/secrets/{secret_id}/restore": {"json": {"version": 1}},
 }

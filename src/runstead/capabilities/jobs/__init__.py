@@ -14,6 +14,8 @@ from runstead.capabilities.jobs.newjob import NewJob
 from runstead.capabilities.jobs.ports import LogSink, NoLogs, Secrets
 from runstead.capabilities.jobs.privacy import JobsPersonalData
 from runstead.capabilities.jobs.recording import TOPIC
+from runstead.capabilities.jobs.schedules import Schedules, ScheduleStore
+from runstead.capabilities.jobs.schedules.http import schedule_routes
 from runstead.capabilities.jobs.service import JobsService
 from runstead.capabilities.jobs.settings import SECTION, JobsSettings
 from runstead.capabilities.jobs.store import JobStore
@@ -61,6 +63,7 @@ def capability(
     :param secrets: opens what ``secret://ID`` in a job's environment names.
     :param environ: what the allow-list of variables chooses from; default: this process's environment.
     """
+    clock = clock or SystemClock()
     service = JobsService(
         settings=settings,
         store=JobStore(db, trail),
@@ -71,26 +74,28 @@ def capability(
         base_dir=base_dir,
         hidden=(data_dir, base_dir / ".env"),
         shutdown_grace_seconds=shutdown_grace_seconds,
-        clock=clock or SystemClock(),
+        clock=clock,
         environ=os.environ if environ is None else environ,
         secrets=secrets,
     )
+
+    schedules = Schedules(ScheduleStore(db, trail), service, clock=clock)
 
     async def probe() -> Mapping[str, Any]:
         return service.figures()
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
-        async with service.opened():
+        async with service.opened(), schedules.opened():
             yield
 
     return Capability(
         name="jobs",
-        routes=(routes(service),),
+        routes=(routes(service), schedule_routes(schedules, secrets=secrets, clock=clock)),
         commands="runstead.capabilities.jobs.cli:app",
         migrations=MIGRATIONS,
-        services={"jobs": service},
-        personal=JobsPersonalData(db, service.log_paths),
+        services={"jobs": service, "schedules": schedules},
+        personal=JobsPersonalData(db, service.log_files.paths),
         checks=(HealthCheck(name="jobs", probe=probe, critical=False),),
         lifespan=lifespan,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from runstead.capabilities.jobs.errors import (
     NoSuchProgramError,
     QueueFullError,
 )
+from runstead.capabilities.jobs.logfiles import LogFiles
 from runstead.capabilities.jobs.model import TIMEOUT_SECONDS_DEFAULT, Job, Outcome, Status, outcome_of
 from runstead.capabilities.jobs.newjob import NewJob, is_folder, name_of, refuse_variables
 from runstead.capabilities.jobs.ports import LogSink, Secrets
@@ -29,7 +30,7 @@ from runstead.capabilities.jobs.secrets import opened
 from runstead.capabilities.jobs.settings import JobsSettings
 from runstead.capabilities.jobs.store import JobStore
 from runstead.capabilities.jobs.tee import Line, LogTee, Missed, read_lines
-from runstead.kernel.clock import Clock, rfc3339
+from runstead.kernel.clock import Clock
 from runstead.kernel.errors import RunsteadError, UnavailableError
 from runstead.kernel.ids import new_id
 from runstead.kernel.limits import MIB
@@ -96,7 +97,7 @@ class JobsService:
         self._supervisor = supervisor
         self._sandbox = sandbox
         self._logs = logs
-        self._log_dir = log_dir
+        self.log_files = LogFiles(log_dir)
         self._base_dir = settings.working_dir or base_dir
         self._hidden = hidden
         self._grace = shutdown_grace_seconds
@@ -122,7 +123,7 @@ class JobsService:
             if job.pid is not None and is_same(job.pid, job.pid_ticks):
                 end_group(job.pid)
             last = None
-            async for line in read_lines(self.log_path(job)):
+            async for line in read_lines(self.log_files.path(job)):
                 last = line
             outcome = Outcome(status=Status.LOST, reason="the server went away while it ran")
             await self._finish(job.id, outcome, last=last)
@@ -151,6 +152,17 @@ class JobsService:
         """
         if self._closing:
             raise UnavailableError("the server is stopping")
+        job = await self.prepare(wanted)
+        if not await self._store.insert(job, queue_limit=self._settings.queue_limit):
+            raise QueueFullError(
+                f"{self._settings.queue_limit} jobs are waiting already (jobs.queue_limit)",
+                headers={"Retry-After": "10"},
+            )
+        self._schedule(job)
+        return job
+
+    async def prepare(self, wanted: NewJob) -> Job:
+        """What :meth:`start` would take, with the same errors but that of a full queue; nothing is started."""
         argv = split_command(wanted.command, self._settings)
         refuse_variables(wanted.env or {})
         folder = (self._base_dir / wanted.working_dir) if wanted.working_dir else self._base_dir
@@ -184,12 +196,6 @@ class JobsService:
             self._supervisor.check(self._launch(job, job.env))
         except StartError as error:
             raise NoSuchProgramError(error.message, details={"field": "command"}) from error
-        if not await self._store.insert(job, queue_limit=self._settings.queue_limit):
-            raise QueueFullError(
-                f"{self._settings.queue_limit} jobs are waiting already (jobs.queue_limit)",
-                headers={"Retry-After": "10"},
-            )
-        self._schedule(job)
         return job
 
     async def get(self, job_id: str) -> Job:
@@ -228,7 +234,7 @@ class JobsService:
         if active is not None and attempt in (None, job.attempt):
             lines = active.tee.follow(seq)
         else:
-            lines = read_lines(self.log_path(job, attempt), seq)
+            lines = read_lines(self.log_files.path(job, attempt), seq)
         async for line in lines:
             yield line
         if active is not None:
@@ -286,16 +292,7 @@ class JobsService:
         if not await self._store.delete(job_id):
             raise JobStateError("the job has not ended; kill it first")
         for attempt in range(1, job.attempt + 1):
-            await asyncio.to_thread(self.log_path(job, attempt).unlink, missing_ok=True)
-
-    def log_path(self, job: Job, attempt: int | None = None) -> Path:
-        """``<YYYY-MM-DD>/script_<id>.log``; later attempts have their number before the suffix."""
-        return self.log_paths(job.id, rfc3339(job.created_at), attempt or job.attempt)[-1]
-
-    def log_paths(self, job_id: str, created_at: str, attempts: int) -> Sequence[Path]:
-        """The log files of so many attempts."""
-        suffixes = ["", *(f".{number}" for number in range(2, attempts + 1))]
-        return [self._log_dir / created_at[:10] / f"script_{job_id}{suffix}.log" for suffix in suffixes]
+            await asyncio.to_thread(self.log_files.path(job, attempt).unlink, missing_ok=True)
 
     def figures(self) -> Mapping[str, int]:
         """For the health page."""
@@ -312,7 +309,7 @@ class JobsService:
         async with self._slots:
             if self._closing:
                 return
-            active = self._active[job.id] = _Active(LogTee(self.log_path(job), self._clock))
+            active = self._active[job.id] = _Active(LogTee(self.log_files.path(job), self._clock))
             try:
                 ended = await self._run_now(job, active)
             finally:

@@ -24,7 +24,7 @@ class Role:
 _READ: Final = frozenset({"apps.read", "endpoints.read", "jobs.read", "logs.read", "records.read"})
 _TRY: Final = _READ | {"apps.test", "endpoints.call", "templates.read", "templates.run", "schedules.read"}
 _BUILD: Final = _TRY | {
-    "apps.create", "jobs.start", "schedules.write", "templates.write", "records.write", "secrets.list",
+    "apps.create", "jobs.start", "schedules.create", "templates.create", "records.write", "secrets.list",
 }  # fmt: skip
 
 
