@@ -11,9 +11,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final, Literal, Self
-
-import httpx
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from runstead.kernel.limits import MIB
 from runstead.platform.egress.addresses import networks_of, refusal
@@ -23,6 +21,9 @@ from runstead.platform.egress.errors import (
     EgressTimeoutError,
     EgressTooLargeError,
 )
+
+if TYPE_CHECKING:
+    import httpx
 
 SECONDS_MAX: Final = 10.0
 ANSWER_BYTES_MAX: Final = 5 * MIB
@@ -190,6 +191,9 @@ class Egress:
     async def _ask(
         self, method: str, url: httpx.URL, headers: list[tuple[str, str]], body: bytes, *, redirected: bool
     ) -> Answer:
+        # Loaded with the first request: 4 MB of an idle server.
+        import httpx
+
         scheme, host, port = _origin(url)
         address = await self._address_of(host, port)
         pinned = url.copy_with(host=address, port=port)
@@ -249,6 +253,8 @@ class Egress:
 
     def _client(self, scheme: str, host: str, port: int) -> httpx.AsyncClient:
         """One for each host: a connection that was made for one name must not serve another on the same address."""
+        import httpx
+
         key = (scheme, host, port)
         client = self._clients.get(key)
         if client is None:
@@ -267,6 +273,8 @@ class Egress:
 def _parsed(text: str) -> httpx.URL:
     if len(text) > URL_CHARS_MAX:
         raise EgressRefusedError(f"the address has more than {URL_CHARS_MAX} characters")
+    import httpx
+
     try:
         url = httpx.URL(text)
         url.raw_host.decode("ascii")

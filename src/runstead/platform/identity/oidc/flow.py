@@ -7,10 +7,8 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
-
-import httpx
 
 from runstead.kernel.clock import Clock
 from runstead.kernel.errors import NotFoundError, RunsteadError
@@ -23,6 +21,9 @@ from runstead.platform.identity.oidc.linking import Linking, Person
 from runstead.platform.identity.oidc.provider import OpenSecret, ProviderClient
 from runstead.platform.identity.settings import Provider
 from runstead.platform.storage.sql import Database
+
+if TYPE_CHECKING:
+    import httpx
 
 #: Only paths of this server: "//host" and "/\\host" would lead elsewhere, and so would what browsers drop on the way.
 _LOCAL_PATH: Final = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,1000}|/")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 
 from runstead.kernel.secret import Secret
 from runstead.platform.identity.oidc.errors import ProviderRefusedError, ProviderUnavailableError
 from runstead.platform.identity.settings import Provider
+
+if TYPE_CHECKING:
+    import httpx
 
 SECONDS_MAX: Final = 10.0
 ANSWER_BYTES_MAX: Final = 1024 * 1024
@@ -78,6 +80,8 @@ class ProviderClient:
         :raises ProviderRefusedError: the code is not (or no longer) good.
         :raises ProviderUnavailableError: no sensible answer.
         """
+        import httpx
+
         described = await self.description()
         form = {
             "grant_type": "authorization_code",
@@ -153,6 +157,9 @@ class ProviderClient:
     async def _ask(self, method: str, address: str, **options: Any) -> tuple[int, dict[str, Any]]:
         if not is_safe_address(address):
             raise ProviderUnavailableError(f"{address[:200]} is not an https address")
+        # Loaded where somebody signs in through others: 4 MB that most servers do not need.
+        import httpx
+
         # A client for each: sign-ins are rare, and connections kept for hours break.
         try:
             async with (
