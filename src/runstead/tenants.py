@@ -15,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 import sqlalchemy as sa
 
-from runstead.assembly import Extension, OpenHouse, Parts, Shared, open_house
+from runstead.assembly import Extension, OpenHouse, Parts, Shared, is_loopback, open_house
 from runstead.kernel.capability import ASGIApp
 from runstead.kernel.secret import Secret
 from runstead.platform.config import Credentials, Settings
@@ -111,7 +111,9 @@ class TenantGrounds:
             "records": replace(section("records"), auth_mode="token", ingest_token=Secret(_random())),
         }
         server = settings.server
-        if domain := section("tenants").domain:
+        # Where every host name is answered, it is so for tenants that are named by a header, too.
+        checked = bool(server.allowed_hosts) or is_loopback(server.host)
+        if checked and (domain := section("tenants").domain):
             server = replace(server, allowed_hosts=(*server.allowed_hosts, f"{name}.{domain}"))
         return dataclasses.replace(
             settings,

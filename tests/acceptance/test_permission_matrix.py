@@ -32,7 +32,7 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "POST /wordcount": TESTERS,
     # Signing in.
     "POST /auth/login": ALL, "POST /auth/logout": ALL, "GET /auth/me": ALL, "POST /auth/setup": ALL, "POST /auth/join": ALL, "POST /auth/reset": ALL,
-    "GET /auth/providers": ALL, "POST /auth/passkey/options": ALL, "POST /auth/passkey": ALL,
+    "GET /auth/providers": ALL, "POST /auth/link/{name}": PEOPLE, "POST /auth/passkey/options": ALL, "POST /auth/passkey": ALL,
     "GET /auth/factors": PEOPLE, "DELETE /auth/factors/{factor_id}": PEOPLE, "POST /auth/factors/totp": PEOPLE, "PUT /auth/factors/totp": PEOPLE,
     "POST /auth/factors/passkey": PEOPLE, "PUT /auth/factors/passkey": PEOPLE, "POST /auth/factors/recovery-codes": PEOPLE,
     "GET /auth/devices": PEOPLE, "DELETE /auth/devices/{device_id}": PEOPLE,

@@ -182,15 +182,25 @@ async def test_without_sign_up_strangers_stay_outside(
 
 async def test_linking_takes_a_session_with_a_fresh_proof(world: World, outside: httpx.AsyncClient) -> None:
     user_id, browser = await world.person("lovelace")
-    arrived = await browser.get(await back(outside, await away(browser, link="yes", next="/")))
+
+    async def link(who: httpx.AsyncClient, **headers: str) -> httpx.Response:
+        return await who.post("/auth/link/test", headers=headers)
+
+    arrived = await browser.get(await back(outside, (await link(browser)).json()["url"]))
     assert arrived.headers["location"] == "/"
     signed_in, _ = await round_trip(world, outside)
     assert (await signed_in.get("/auth/me")).json()["id"] == user_id
     _, his = await world.person("other")
-    taken = await his.get(await back(outside, await away(his, link="yes")))
+    taken = await his.get(await back(outside, (await link(his)).json()["url"]))
     assert problem(taken) == "E_CONFLICT"
-    stranger = await world.browser()
-    assert (await stranger.get("/auth/login/test", params={"link": "yes"})).status_code == 401
+    assert (await link(await world.browser())).status_code == 401
+    # A page of somebody else cannot link an account of theirs: neither by a link nor by a form.
+    assert (await link(his, **{"X-CSRF-Token": "guess"})).status_code == 403
+    assert (await link(his, Origin="https://evil.example")).status_code == 403
+    state = parse_qs(urlsplit(await away(his, link="yes")).query)["state"][0]
+    assert state
+    world.later(minutes=61)
+    assert (await link(his)).json()["error"]["code"] == "E_STEP_UP"
 
 
 @pytest.mark.req("AUTH-001")

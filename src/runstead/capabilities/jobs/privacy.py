@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from runstead.capabilities.jobs.model import Status
+from runstead.capabilities.jobs.schedules.store import schedules
 from runstead.capabilities.jobs.store import attempts, jobs
 from runstead.kernel.privacy import DataClass, Person
 from runstead.platform.storage.sql import Database
@@ -38,6 +39,13 @@ class JobsPersonalData:
             retention="until the job is removed",
             erasure="anonymised",
         ),
+        DataClass(
+            name="jobs.schedules",
+            description="Who made a schedule; it goes on, without that person's own secrets.",
+            kind="personal",
+            retention="until the schedule is removed",
+            erasure="anonymised",
+        ),
     )
 
     def __init__(self, db: Database, log_paths: LogPaths) -> None:
@@ -50,15 +58,23 @@ class JobsPersonalData:
             .where(jobs.c.owner == person.subject)
             .order_by(jobs.c.id)
         )
-        return await self._db.read(
-            lambda connection: {"jobs.owned": [dict(row) for row in connection.execute(query).mappings()]}
+        planned = sa.select(schedules.c.id, schedules.c.cron, schedules.c.command).where(
+            schedules.c.owner == person.subject
         )
+
+        def work(connection: sa.Connection) -> Mapping[str, Any]:
+            return {
+                "jobs.owned": [dict(row) for row in connection.execute(query).mappings()],
+                "jobs.schedules": [dict(row) for row in connection.execute(planned).mappings()],
+            }
+
+        return await self._db.read(work)
 
     async def erase(self, person: Person) -> Mapping[str, int]:
         mine = jobs.c.owner == person.subject
         ended = mine & jobs.c.status.not_in(_UNFINISHED)
 
-        def work(connection: sa.Connection) -> tuple[list[Any], int]:
+        def work(connection: sa.Connection) -> tuple[list[Any], int, int]:
             gone = connection.execute(
                 sa.select(jobs.c.id, jobs.c.created_at, jobs.c.attempt).where(ended)
             ).all()
@@ -66,10 +82,11 @@ class JobsPersonalData:
             connection.execute(attempts.delete().where(attempts.c.job_id.in_(ids)))
             connection.execute(jobs.delete().where(ended))
             left = connection.execute(jobs.update().where(mine).values(owner=None)).rowcount
-            return list(gone), left
+            planned = schedules.update().where(schedules.c.owner == person.subject).values(owner="")
+            return list(gone), left, connection.execute(planned).rowcount
 
-        gone, left = await self._db.write(work)
+        gone, left, planned = await self._db.write(work)
         for row in gone:
             for path in self._log_paths(row.id, row.created_at, row.attempt):
                 await asyncio.to_thread(path.unlink, missing_ok=True)
-        return {"jobs.owned": len(gone), "jobs.running": left}
+        return {"jobs.owned": len(gone), "jobs.running": left, "jobs.schedules": planned}

@@ -10,13 +10,11 @@ from litestar import Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.params import FromPath, QueryParameter
 
-from runstead.kernel.errors import RunsteadError, UnauthorizedError
+from runstead.kernel.errors import RunsteadError
 from runstead.platform.http.scope import actor_of
 from runstead.platform.identity.accounts import Accounts
-from runstead.platform.identity.errors import StepUpError
 from runstead.platform.identity.http.cookies import site_of, visitor_of
 from runstead.platform.identity.http.signing_in import end_old, welcome
-from runstead.platform.identity.model import Session
 from runstead.platform.identity.permissions import guard
 
 _AnyRequest = Request[Any, Any, Any]
@@ -31,6 +29,12 @@ class ProviderView(msgspec.Struct):
 
     name: str
     title: str
+
+
+class LinkOffer(msgspec.Struct):
+    """Where to go."""
+
+    url: str
 
 
 class ProviderList(msgspec.Struct):
@@ -57,16 +61,28 @@ def provider_handlers(accounts: Accounts) -> list[Any]:
         request: _AnyRequest,
         name: FromPath[str],
         next_path: Annotated[str, QueryParameter(name="next", max_length=1001)] = "/",
-        link: Annotated[str, QueryParameter(max_length=3)] = "",
     ) -> Response[bytes]:
         departure = await accounts.providers.depart(
             name,
             redirect_uri=_redirect_uri(request, name),
             next_path=next_path,
-            link_to=_who_links(request) if link == "yes" else "",
         )
         cookie = _cookie(request, departure.browser_secret, _AWAY_SECONDS, cross_site=_posts(accounts, name))
         return _sent_to(departure.address, [cookie])
+
+    @post(
+        "/link/{name:str}",
+        summary="Begin to link an account of a provider: go to the address that comes back",
+        guards=[guard("self.factors")],
+        status_code=200,
+    )
+    async def link(request: _AnyRequest, name: FromPath[str]) -> Response[LinkOffer]:
+        # A POST, with the token against forgery: a page of somebody else must not link an account of theirs to this one.
+        departure = await accounts.providers.depart(
+            name, redirect_uri=_redirect_uri(request, name), link_to=actor_of(request.scope).id
+        )
+        cookie = _cookie(request, departure.browser_secret, _AWAY_SECONDS, cross_site=_posts(accounts, name))
+        return Response(LinkOffer(departure.address), cookies=[cookie], headers={"Cache-Control": "no-store"})
 
     @get("/callback/{name:str}", guards=[guard("server.public")], include_in_schema=False)
     async def arrive(request: _AnyRequest, name: FromPath[str]) -> Response[Any]:
@@ -82,17 +98,7 @@ def provider_handlers(accounts: Accounts) -> list[Any]:
         body = (await request.body()).decode("utf-8", "replace")
         return await _arrived(accounts, request, name, dict(parse_qsl(body, max_num_fields=20)))
 
-    return [providers, depart, arrive, arrive_by_form]
-
-
-def _who_links(request: _AnyRequest) -> str:
-    """Another way to sign in is as good as a password: it takes a session whose proof is fresh."""
-    session: Session | None = request.scope["state"].get("session")
-    if session is None:
-        raise UnauthorizedError("sign in first, then link")
-    if request.scope["state"].get("stale"):
-        raise StepUpError
-    return actor_of(request.scope).id
+    return [providers, depart, link, arrive, arrive_by_form]
 
 
 async def _arrived(
