@@ -378,6 +378,7 @@ async def test_calls_are_counted_and_checked(town: Town) -> None:
         "GET /odd odd",
     )
     answer = await town.host.client.get("/many")
-    assert answer.status_code in (500, 504)
+    # Whichever limit is reached first: of calls, of the script, or, where the database is slow, of the request.
+    assert answer.status_code in (408, 500, 504)
     assert (await town.host.client.get("/odd")).status_code in (200, 500)
-    assert (await town.host.client.get("/many")).status_code in (500, 504), "and the worker lives on"
+    assert (await town.host.client.get("/many")).status_code in (408, 500, 504), "and the worker lives on"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -24,6 +25,10 @@ from runstead.platform.execution.script import (
     ScriptThrewError,
 )
 
+#: Methods that change nothing (RFC 9110, 9.2.1).
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+#: Calls that hold the script up until others have answered.
+_BLOCKING: Final = re.compile(r"fetchSync|database\s*[.\[]|executeGraphQL|McpClient")
 #: Characters of a source in the log store; the whole id is in the context.
 _LOG_SOURCE_CHARS_MAX: Final = 64
 
@@ -41,10 +46,11 @@ class Invoker:
         self._wait_seconds = settings.request_timeout_ms / 1000
         self._limits = ScriptLimits(
             script_seconds=settings.script_timeout_ms / 1000,
+            wall_seconds=settings.request_timeout_ms / 1000,
             heap_bytes=settings.heap_bytes,
             stack_bytes=settings.stack_bytes,
         )
-        self._waiting = replace(self._limits, wall_seconds=settings.request_timeout_ms / 1000)
+        self._blocking = replace(self._limits, may_block=True)
 
     async def check(self, app_id: str, source: str) -> None:
         """Parse only.
@@ -87,12 +93,17 @@ class Invoker:
             "user": caller.described(),
         }
         program = target.serving.program
-        invocation = Invocation(function=route.handler, argument=argument, limits=self._limits_of(program))
+        invocation = Invocation(
+            function=route.handler,
+            argument=argument,
+            limits=self._limits_of(program),
+            repeatable=request["method"] in _SAFE,
+        )
         return await self._run(caller, program, invocation, request_id=request_id)
 
     def _limits_of(self, program: Program) -> ScriptLimits:
-        """A script that can wait for others has the whole time of the request, of which it may run as long as any other."""
-        return self._waiting if "fetch" in program.source else self._limits
+        """A script that can wait within a turn has the whole time of the request, of which it may run as long as any other."""
+        return self._blocking if _BLOCKING.search(program.source) else self._limits
 
     async def _run(
         self, caller: Caller, program: Program, invocation: Invocation, *, request_id: str

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 #: ``host(name, JSON array of the arguments)``: the script asks the server. ``+`` and JSON, or ``-`` and why not.
 HostFunction = Callable[[str, str], str]
+#: ``later(number, name, JSON array of the arguments)``: without waiting; the answer comes by :meth:`Isolate.settle`.
+LaterFunction = Callable[[int, str, str], None]
 #: ``console(level, text)``.
 ConsoleFunction = Callable[[str, str], None]
 
@@ -26,10 +28,16 @@ class Isolate(Protocol):
         ...
 
     def call(self, function: str, argument: Any, seconds: float) -> Any:
-        """Invoke a global function and settle what it returns. It is interrupted after ``seconds``.
+        """Invoke a global function. It is interrupted after ``seconds``.
+
+        What comes back is its value, settled, or ``sealed.engines.PENDING``: it waits for calls that it made by ``later``.
 
         :raises EngineError: it threw, or passed a limit, or there is no such function.
         """
+        ...
+
+    def settle(self, results: list[list[Any]], seconds: float) -> Any:
+        """Give it answers, as ``[number, whether it succeeded, JSON or why not]``, and let it go on; else as :meth:`call`."""
         ...
 
     def dispose(self) -> None:
@@ -48,7 +56,13 @@ class Engine(Protocol):
         ...
 
     def create(
-        self, *, heap_bytes: int, stack_bytes: int, host: HostFunction, console: ConsoleFunction
+        self,
+        *,
+        heap_bytes: int,
+        stack_bytes: int,
+        host: HostFunction,
+        later: LaterFunction,
+        console: ConsoleFunction,
     ) -> Isolate:
         """A fresh isolate that ends with an error instead of using more."""
         ...

@@ -78,6 +78,16 @@ class ScriptCrashError(ScriptError):
     code = "E_SCRIPT_CRASH"
     status = 502
 
+    def __init__(self, *, innocent: bool = False, started: bool = True) -> None:
+        """Say whose fault it was.
+
+        :param innocent: another invocation had the turn.
+        :param started: it had had a turn of its own.
+        """
+        super().__init__()
+        self.innocent = innocent
+        self.started = started
+
 
 class ScriptBusyError(UnavailableError):
     """No script worker became free in time."""

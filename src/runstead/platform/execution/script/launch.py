@@ -16,12 +16,14 @@ from typing import Final
 from runstead.platform.execution.script.seccomp import worker_filter
 
 _SEALED: Final = Path(__file__).parent / "sealed"
-_BOOT: Final = "import sys; sys.path[:0] = sys.argv[1:]; from sealed.worker import main; main()"
+_BOOT: Final = "import sys; sys.path[:0] = sys.argv[2:]; from sealed.worker import main; main(sys.argv[1])"
+#: What each engine imports from elsewhere. Their folders are on the path themselves, for an extension module within one.
+_PACKAGES: Final = {"quickjs": ("jsbox",)}
 #: Where shared libraries are.
 _LIBRARIES: Final = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
 
 
-def start_worker(*, sealed: bool) -> tuple[subprocess.Popen[bytes], socket.socket]:
+def start_worker(*, sealed: bool, engine: str) -> tuple[subprocess.Popen[bytes], socket.socket]:
     """A new worker and our end of its socket.
 
     :raises OSError: the system refuses.
@@ -30,7 +32,7 @@ def start_worker(*, sealed: bool) -> tuple[subprocess.Popen[bytes], socket.socke
     seccomp = _filter_descriptor() if sealed else None
     try:
         process = subprocess.Popen(
-            _sealed_command(seccomp) if sealed else _bare_command(),
+            _sealed_command(engine, seccomp) if sealed else _bare_command(engine),
             stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -61,38 +63,46 @@ def _filter_descriptor() -> int | None:
     return reading
 
 
-def _python(*paths: str) -> list[str]:
+def _python(engine: str, *paths: str) -> list[str]:
     # The interpreter itself, not a virtual environment's link to it. -I: no environment, no user site; -S: no site-packages, so
     # that only what is named can be imported; -B: writes nothing.
-    return [_interpreter(), "-I", "-S", "-B", "-c", _BOOT, *paths]
+    return [_interpreter(), "-I", "-S", "-B", "-c", _BOOT, engine, *paths]
 
 
 def _interpreter() -> str:
     return os.path.realpath(sys.executable)
 
 
-def _engine() -> Path:
-    spec = importlib.util.find_spec("jsbox")
-    if spec is None or spec.origin is None:
-        raise OSError("the package jsbox is not installed")
-    return Path(spec.origin).parent
+def _packages(engine: str) -> list[Path]:
+    """Folders of the packages that an engine imports."""
+    folders = []
+    for name in _PACKAGES[engine]:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:
+            raise OSError(f"the package {name} is not installed")
+        folders.append(Path(spec.origin).parent)
+    return folders
 
 
-def _bare_command() -> list[str]:
-    return _python(str(_SEALED.parent), str(_engine()))
+def _bare_command(engine: str) -> list[str]:
+    packages = _packages(engine)
+    return _python(engine, str(_SEALED.parent), *map(str, packages), *(str(one.parent) for one in packages))
 
 
-def _sealed_command(seccomp: int | None) -> list[str]:
+def _sealed_command(engine: str, seccomp: int | None) -> list[str]:
     isolation = ["--unshare-all", "--die-with-parent", "--cap-drop", "ALL", "--hostname", "worker"]
+    packages = _packages(engine)
+    binds = [word for one in packages for word in ("--ro-bind", str(one), f"/app/{one.name}")]
     return [
         shutil.which("bwrap") or "bwrap",
         *isolation,
         *(() if seccomp is None else ("--seccomp", str(seccomp))),
         *_system(),
         *_runtime(),
-        *("--ro-bind", str(_engine()), "/app/jsbox", "--ro-bind", str(_SEALED), "/app/sealed"),
+        *binds,
+        *("--ro-bind", str(_SEALED), "/app/sealed"),
         *("--remount-ro", "/", "--chdir", "/app", "--"),
-        *_python("/app", "/app/jsbox"),
+        *_python(engine, "/app", *(f"/app/{one.name}" for one in packages)),
     ]
 
 

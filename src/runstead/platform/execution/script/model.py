@@ -80,8 +80,11 @@ class ScriptLimits:
 
     #: Time in the script; what it waits for at the server does not count.
     script_seconds: float = 1.0
-    #: Time altogether, for a script that may wait; None: it does not wait, and the engine interrupts it at script_seconds.
-    wall_seconds: float | None = None
+    #: Time altogether, what it waits for included.
+    wall_seconds: float = 5.0
+    #: Whether it may wait within a turn, by calls that hold it up; then the engine interrupts it at wall_seconds only, and one
+    #: that spins is ended with its worker.
+    may_block: bool = False
     heap_bytes: int = 16 * MIB
     #: Of the engine's own stack; a frame of a script takes some hundred bytes of it.
     stack_bytes: int = 256 * KIB
@@ -114,6 +117,8 @@ class Invocation:
     #: Of None, bool, int, float, str, bytes, list and dict.
     argument: Any = None
     limits: ScriptLimits = field(default_factory=ScriptLimits)
+    #: Whether it may be run again when its worker was lost through no fault of its own.
+    repeatable: bool = False
 
     def __post_init__(self) -> None:
         if self.kind == "run" and not is_function_name(self.function):

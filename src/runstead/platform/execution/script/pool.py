@@ -21,13 +21,13 @@ from runstead.platform.execution.script.errors import (
     ScriptTimeoutError,
 )
 from runstead.platform.execution.script.model import Invocation, Outcome, Program
-from runstead.platform.execution.script.protocol import Done
-from runstead.platform.execution.script.worker_process import HostCalls, WorkerProcess
+from runstead.platform.execution.script.protocol import Done, Line
+from runstead.platform.execution.script.worker_process import OVERRUN_SECONDS, HostCalls, WorkerProcess
 
 #: Invocations that wait for a worker; further ones are refused at once.
 WAITING_MAX: Final = 1000
-#: Seconds that a worker may overrun the script's limit before it is killed: the engine cannot interrupt one long native step.
-OVERRUN_SECONDS: Final = 0.25
+#: Invocations that one worker has open, of which all but one wait for the server.
+OPEN_MAX: Final = 64
 #: Invocations after which a worker is replaced, so that what leaks in it cannot add up.
 SERVED_MAX: Final = 20_000
 #: Seconds that a new worker may take to answer its first message.
@@ -46,28 +46,34 @@ async def _no_calls(name: str, _arguments: str) -> str:
 class ScriptPool:
     """Runs scripts in worker processes.
 
-    Guarantee: an invocation sees a context of its own; one that spins, eats its memory or ends its worker fails alone, and its
-    worker is replaced while the others go on. Who waits is served in order. Why processes: the boundary that is trusted is the
-    kernel's, not the engine's.
+    Guarantee: an invocation sees a context of its own; one that spins or eats its memory fails alone. One that cannot be
+    interrupted is ended with its worker, which is replaced by a spare; of those that waited in it for the server, the repeatable
+    ones are run again elsewhere, and so are all that had not begun. Who waits for a worker is served in order. Why processes: the
+    boundary that is trusted is the kernel's, not the engine's.
     """
 
     def __init__(
         self,
         *,
         workers: int,
+        engine: str = "quickjs",
         sandbox: SandboxMode = "auto",
         waiting_max: int = WAITING_MAX,
         served_max: int = SERVED_MAX,
     ) -> None:
         """Prepare; no process is started yet.
 
+        :param engine: a module of ``sealed`` that holds one.
         :param sandbox: ``auto``: sealed where that is possible; ``required``: refuse to open where it is not; ``off``: bare.
         """
         self._count = workers
+        self._engine = engine
         self._sandbox = sandbox
         self._waiting_max = waiting_max
         self._served_max = served_max
         self._idle: list[WorkerProcess] = []
+        #: Started and waiting to replace one that is lost; there is one from the first loss on.
+        self._spares: list[WorkerProcess] = []
         self._all: set[WorkerProcess] = set()
         self._waiters: deque[asyncio.Future[WorkerProcess]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -84,13 +90,14 @@ class ScriptPool:
         return {
             "workers": len(self._all),
             "idle": len(self._idle),
+            "open": sum(worker.open_count for worker in self._all),
             "waiting": len(self._waiters),
             "replaced": self.replaced,
         }
 
     def busy_pids(self) -> list[int]:
         """The processes that run something now."""
-        return [worker.pid for worker in self._all if worker not in self._idle]
+        return [worker.pid for worker in self._all if worker.is_wanted]
 
     async def __aenter__(self) -> Self:
         """:raises SandboxRequiredError: a sandbox is required, and there is none, or it has a hole."""
@@ -115,7 +122,7 @@ class ScriptPool:
             async with asyncio.timeout(START_SECONDS_MAX):
                 self.holes = await worker.probe()
         finally:
-            self._give_back(worker, healthy=worker.alive)
+            worker.release()
         if self.holes and self._sandbox == "required":
             raise SandboxRequiredError(
                 "The sandbox is required, but a script worker got out of it.",
@@ -133,9 +140,10 @@ class ScriptPool:
             waiter.cancel()
         # Not cancelled: a worker that is being ended must be ended to the last pipe.
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(worker.end() for worker in self._all))
+        await asyncio.gather(*(worker.end() for worker in (*self._all, *self._spares)))
         self._all.clear()
         self._idle.clear()
+        self._spares.clear()
 
     async def run(
         self,
@@ -152,88 +160,115 @@ class ScriptPool:
         :raises ScriptError: the script failed; its kinds say how, and have its console.
         :raises ScriptBusyError: no worker became free in time, or too many wait already.
         """
-        worker = await self._take(wait_seconds)
-        seconds = invocation.limits.script_seconds
-        healthy = False
-        console: list[tuple[str, str]] = []
+        console: list[Line] = []
         try:
-            wall = invocation.limits.wall_seconds
-            async with asyncio.timeout((wall or seconds) + OVERRUN_SECONDS) as limit:
-                watch = _watched(worker, limit, seconds) if wall is not None else None
-                try:
-                    done = await worker.run(program, invocation, host_calls)
-                except asyncio.CancelledError:
-                    console = [*worker.console_so_far()]
-                    raise
-                finally:
-                    if watch is not None:
-                        watch.cancel()
-            healthy = True
+            done = await self._run(program, invocation, host_calls, console, wait_seconds)
+        except ScriptCrashError as error:
+            if not error.innocent or (error.started and not invocation.repeatable):
+                error.console = console
+                raise
+            console.clear()
+            done = await self._run(program, invocation, host_calls, console, wait_seconds)
+        if not done.ok:
+            failure = _failure(done, program, invocation)
+            failure.console = console
+            raise failure
+        return Outcome(value=done.value, console=console, script_ms=done.script_ms)
+
+    async def _run(
+        self,
+        program: Program,
+        invocation: Invocation,
+        host_calls: HostCalls,
+        console: list[Line],
+        wait_seconds: float,
+    ) -> Done:
+        worker = await self._take(wait_seconds)
+        limits = invocation.limits
+        try:
+            async with asyncio.timeout(limits.wall_seconds + OVERRUN_SECONDS):
+                return await worker.run(program, invocation, host_calls, console)
+        except ScriptTimeoutError as error:
+            error.console = console
+            raise
         except TimeoutError:
-            late = ScriptTimeoutError(seconds)
+            late = ScriptTimeoutError(limits.wall_seconds)
             late.console = console
             raise late from None
         finally:
-            self._give_back(worker, healthy=healthy)
-        if not done.ok:
-            failure = _failure(done, program, invocation)
-            failure.console = done.console
-            raise failure
-        return Outcome(value=done.value, console=done.console, script_ms=done.script_ms)
+            worker.release()
 
     async def _take(self, wait_seconds: float) -> WorkerProcess:
-        until = asyncio.get_running_loop().time() + wait_seconds
-        while True:
-            worker = self._idle.pop() if self._idle else await self._wait(until, wait_seconds)
-            if worker.alive:
-                return worker
-            self._give_back(worker, healthy=False)
+        """A worker with a turn reserved."""
+        if not self._idle:
+            return await self._wait(wait_seconds)
+        worker = min(self._idle, key=lambda one: one.open_count) if len(self._idle) > 1 else self._idle[0]
+        self._idle.remove(worker)
+        worker.reserve()
+        return worker
 
-    async def _wait(self, until: float, wait_seconds: float) -> WorkerProcess:
+    async def _wait(self, wait_seconds: float) -> WorkerProcess:
         if len(self._waiters) >= self._waiting_max or self._closing:
             raise ScriptBusyError
         waiter: asyncio.Future[WorkerProcess] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout(wait_seconds):
                 return await waiter
         except BaseException as error:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
             elif waiter.done() and not waiter.cancelled():
                 # A worker was handed to us in the very moment in which we gave up.
-                self._offer(waiter.result())
+                waiter.result().release()
             if isinstance(error, TimeoutError):
                 raise ScriptBusyError(details={"waited_seconds": wait_seconds}) from None
             raise
 
-    def _offer(self, worker: WorkerProcess) -> None:
-        """A worker is free: who waits longest gets it."""
+    def _free(self, worker: WorkerProcess) -> None:
+        """Nobody in it wants a turn: who waits longest gets it."""
+        if self._closing or worker not in self._all:
+            return
+        if worker.served >= self._served_max:
+            if worker.open_count == 0:
+                self._replace(worker)
+            return
+        if worker.open_count >= OPEN_MAX:
+            return
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
+                worker.reserve()
                 waiter.set_result(worker)
                 return
         self._idle.append(worker)
 
-    def _give_back(self, worker: WorkerProcess, *, healthy: bool) -> None:
-        if self._closing:
-            return
-        if healthy and worker.alive and worker.served < self._served_max:
-            self._offer(worker)
-        elif worker in self._all:
-            self._replace(worker)
+    def _taken(self, worker: WorkerProcess) -> None:
+        """Somebody in it wants to go on."""
+        if worker in self._idle:
+            self._idle.remove(worker)
 
     def _lost(self, worker: WorkerProcess) -> None:
-        """It ended by itself; when it was busy, whoever uses it gives it back."""
-        if worker in self._idle and not self._closing:
-            self._idle.remove(worker)
+        """It ended by itself, or has to be."""
+        self._taken(worker)
+        if self._closing:
+            return
+        if worker in self._spares:
+            self._spares.remove(worker)
+        if worker in self._all:
             self._replace(worker)
 
     def _replace(self, worker: WorkerProcess) -> None:
         self._all.discard(worker)
         self.replaced += 1
-        for work in (self._end(worker), self._restart()):
+        missing = 1
+        while self._spares and missing:
+            spare = self._spares.pop()
+            if spare.alive:
+                self._all.add(spare)
+                self._free(spare)
+                missing = 0
+        for work in (self._end(worker), self._restart(missing)):
             task = asyncio.get_running_loop().create_task(work)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -242,35 +277,39 @@ class ScriptPool:
         complaint = await worker.end()
         _log.info("script worker replaced", pid=worker.pid, served=worker.served, stderr=complaint)
 
-    async def _restart(self) -> None:
+    async def _restart(self, missing: int) -> None:
+        """Start what is missing, and a spare for the next time."""
         pause = RESTART_SECONDS
-        while not self._closing:
+        while not self._closing and (missing or not self._spares):
             try:
-                await self._add()
+                worker = await self._start()
             except OSError as error:
                 _log.error("a script worker could not be started", error=str(error))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, RESTART_SECONDS_MAX)
+                continue
+            if missing:
+                missing -= 1
+                self._all.add(worker)
+                self._free(worker)
             else:
-                return
+                self._spares.append(worker)
+
+    async def _start(self) -> WorkerProcess:
+        worker = WorkerProcess(
+            engine=self._engine,
+            sealed=self.sealed,
+            on_lost=self._lost,
+            on_free=self._free,
+            on_taken=self._taken,
+        )
+        await worker.start()
+        return worker
 
     async def _add(self) -> None:
-        worker = WorkerProcess(sealed=self.sealed, on_lost=self._lost)
-        await worker.start()
+        worker = await self._start()
         self._all.add(worker)
-        self._offer(worker)
-
-
-def _watched(worker: WorkerProcess, limit: asyncio.Timeout, seconds: float) -> asyncio.Task[None]:
-    """End the turn of a script that may wait, but spins: the engine counts both, so the server counts the one."""
-
-    async def watch() -> None:
-        # Nothing tells when the script has used its time up: it is what the clock says then.
-        while (left := seconds + OVERRUN_SECONDS - worker.seconds_in_script()) > 0:  # noqa: ASYNC110
-            await asyncio.sleep(left)
-        limit.reschedule(asyncio.get_running_loop().time())
-
-    return asyncio.create_task(watch())
+        self._free(worker)
 
 
 def _failure(done: Done, program: Program, invocation: Invocation) -> ScriptError:

@@ -5,6 +5,7 @@ The worker is not trusted: what it sends is decoded into these types, or the wor
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -43,6 +44,20 @@ class HostResult(Struct, tag_field="type", tag="result", frozen=True, kw_only=Tr
     value: str
 
 
+class Settle(Struct, tag_field="type", tag="settle", frozen=True, kw_only=True):
+    """Server → worker: answers to calls that the script did not wait for; it has the turn again."""
+
+    id: int
+    #: ``(number of the call, whether it succeeded, JSON of the value or the message of the error)``.
+    results: Sequence[tuple[int, bool, str]]
+
+
+class Drop(Struct, tag_field="type", tag="drop", frozen=True, kw_only=True):
+    """Server → worker: an invocation that is parked is over."""
+
+    id: int
+
+
 class Probe(Struct, tag_field="type", tag="probe", frozen=True, kw_only=True):
     """Server → worker: try to get out."""
 
@@ -51,12 +66,21 @@ class Probe(Struct, tag_field="type", tag="probe", frozen=True, kw_only=True):
 
 
 class HostCall(Struct, tag_field="type", tag="call", frozen=True, kw_only=True):
-    """Worker → server: the script asks for something. The worker waits for the answer."""
+    """Worker → server: the script asks for something."""
 
     id: int
+    #: Of a call that the script does not wait for, within its invocation; 0: the worker waits for the answer.
+    number: Annotated[int, Meta(ge=0)] = 0
     name: Annotated[str, Meta(max_length=128)]
     #: JSON array.
     arguments: str
+    console: Lines = ()
+
+
+class Parked(Struct, tag_field="type", tag="parked", frozen=True, kw_only=True):
+    """Worker → server: the turn has ended, the invocation has not: it waits for its calls."""
+
+    id: int
     console: Lines = ()
 
 
@@ -81,8 +105,8 @@ class Probed(Struct, tag_field="type", tag="probed", frozen=True, kw_only=True):
     holes: tuple[str, ...]
 
 
-ToWorker = Run | HostResult | Probe
-FromWorker = HostCall | Done | Probed
+ToWorker = Run | HostResult | Settle | Drop | Probe
+FromWorker = HostCall | Parked | Done | Probed
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(FromWorker).decode

@@ -12,19 +12,24 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from runstead.platform.execution.script.errors import ScriptCrashError
+import msgspec
+
+from runstead.platform.execution.script.errors import ScriptCrashError, ScriptTimeoutError
 from runstead.platform.execution.script.launch import start_worker
-from runstead.platform.execution.script.model import Invocation, Program
+from runstead.platform.execution.script.model import Invocation, Program, ScriptLimits
 from runstead.platform.execution.script.protocol import (
     Done,
+    Drop,
     FrameReader,
     FromWorker,
     HostCall,
     HostResult,
     Line,
+    Parked,
     Probe,
     Probed,
     Run,
+    Settle,
     ToWorker,
     frame,
 )
@@ -35,41 +40,94 @@ _KNOWN_MAX: Final = 256
 CONSOLE_LINES_MAX: Final = 2000
 #: Bytes of standard error that are read when a worker has ended.
 _STDERR_BYTES_MAX: Final = 4096
+#: Calls of one invocation that may be in flight.
+CALLS_IN_FLIGHT_MAX: Final = 50
+#: And timers: they cost next to nothing.
+TIMERS_MAX: Final = 1000
+#: The one call that is answered here.
+TIMER: Final = "timer"
+#: Seconds that a worker may overrun the script's limit before it is killed: the engine cannot interrupt one long native step.
+OVERRUN_SECONDS: Final = 0.25
 
 #: ``await host_calls(name, JSON array of the arguments) -> JSON``: decides what the caller may do, then does it.
 HostCalls = Callable[[str, str], Awaitable[str]]
+Answer = Done | Parked | Probed
 
 
-@dataclass(slots=True)
-class _Pending:
-    """What the worker is doing."""
+@dataclass(slots=True, eq=False)
+class _Open:
+    """An invocation that has begun and not ended."""
 
     id: int
-    finished: asyncio.Future[Done | Probed]
+    limits: ScriptLimits
     host_calls: HostCalls
-    console: list[Line] = field(default_factory=list)
+    console: list[Line]
+    #: Whether it has had a turn.
+    started: bool = False
     #: Seconds that the script has run, but for the turn that it has now.
     used: float = 0.0
-    #: When its present turn began; None: the server has the turn.
-    since: float | None = field(default_factory=time.monotonic)
+    #: Answers to calls that it did not wait for.
+    results: list[tuple[int, bool, str]] = field(default_factory=list)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    calls: set[asyncio.Task[None]] = field(default_factory=set)
+    failure: ScriptCrashError | None = None
+
+
+class _Turn:
+    """What the worker is doing: its clock stands still while the server has the turn."""
+
+    def __init__(self, one: _Open, overrun: Callable[[], None]) -> None:
+        self.one = one
+        loop = asyncio.get_running_loop()
+        self.finished: asyncio.Future[Answer] = loop.create_future()
+        self._overrun = overrun
+        self._timer: asyncio.TimerHandle | None = None
+        self.resume()
+
+    def resume(self) -> None:
+        self._since = time.monotonic()
+        left = self.one.limits.script_seconds + OVERRUN_SECONDS - self.one.used
+        self._timer = asyncio.get_running_loop().call_later(left, self._overrun)
+
+    def pause(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self.one.used += time.monotonic() - self._since
 
 
 class WorkerProcess(asyncio.Protocol):
-    """A process that runs one invocation at a time. Whoever breaks the protocol, by accident or on purpose, is killed."""
+    """A process that gives one invocation after the other a turn; those that wait for the server by promises are parked between
+    theirs. Whoever breaks the protocol, by accident or on purpose, is killed.
+    """
 
-    def __init__(self, *, sealed: bool, on_lost: Callable[[WorkerProcess], None]) -> None:
+    def __init__(
+        self,
+        *,
+        engine: str,
+        sealed: bool,
+        on_lost: Callable[[WorkerProcess], None],
+        on_free: Callable[[WorkerProcess], None],
+        on_taken: Callable[[WorkerProcess], None],
+    ) -> None:
         """Prepare; nothing is started yet.
 
         :param on_lost: called once, when the worker can be used no more although nobody ended it.
+        :param on_free: called when nobody wants a turn any more.
+        :param on_taken: called when somebody who was parked wants one again.
         """
+        self._engine = engine
         self._sealed = sealed
-        self._on_lost = on_lost
+        self._on_lost, self._on_free, self._on_taken = on_lost, on_free, on_taken
         self._known: dict[str, None] = {}
         self._frames = FrameReader()
-        self._pending: _Pending | None = None
-        self._calls: set[asyncio.Task[None]] = set()
+        self._open: dict[int, _Open] = {}
+        self._turn: _Turn | None = None
+        self._order = asyncio.Lock()
         self._last_id = 0
         self._ending = False
+        #: Invocations that have a turn or wait for one.
+        self._wanted = 0
         self.alive = False
         self.served = 0
 
@@ -77,9 +135,31 @@ class WorkerProcess(asyncio.Protocol):
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def open_count(self) -> int:
+        """Invocations that have begun and not ended."""
+        return len(self._open)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody has a turn or waits for one."""
+        return self._wanted > 0
+
+    def reserve(self) -> None:
+        """Somebody wants a turn."""
+        self._wanted += 1
+
+    def release(self) -> None:
+        """Somebody wants none any more."""
+        self._wanted -= 1
+        if self._wanted == 0 and self.alive:
+            self._on_free(self)
+
     async def start(self) -> None:
         """:raises OSError: the system refuses to start it."""
-        self._process, connection = await asyncio.to_thread(lambda: start_worker(sealed=self._sealed))
+        self._process, connection = await asyncio.to_thread(
+            lambda: start_worker(sealed=self._sealed, engine=self._engine)
+        )
         await self._connect(connection)
 
     async def _connect(self, connection: socket.socket) -> None:
@@ -87,76 +167,113 @@ class WorkerProcess(asyncio.Protocol):
         self._transport = transport
         self.alive = True
 
-    async def run(self, program: Program, invocation: Invocation, host_calls: HostCalls) -> Done:
-        """Do it and wait for the end; the time limit is the caller's.
+    async def run(
+        self, program: Program, invocation: Invocation, host_calls: HostCalls, console: list[Line]
+    ) -> Done:
+        """Do it and wait for the end. The caller has reserved a turn, and releases it.
 
+        :param console: gets the lines as they come.
         :raises ScriptCrashError: the worker ended, or spoke out of turn.
+        :raises ScriptTimeoutError: the script passed its limit and did not let itself be interrupted.
         """
         self.served += 1
         is_known = program.digest in self._known
-        done = await self._run(program, invocation, host_calls, with_source=not is_known)
+        done = await self._run(program, invocation, host_calls, console, with_source=not is_known)
         if done.failure == "source":
-            done = await self._run(program, invocation, host_calls, with_source=True)
+            done = await self._run(program, invocation, host_calls, console, with_source=True)
         if invocation.kind == "run":
             self._remember(program.digest)
         return done
 
     async def _run(
-        self, program: Program, invocation: Invocation, host_calls: HostCalls, *, with_source: bool
+        self,
+        program: Program,
+        invocation: Invocation,
+        host_calls: HostCalls,
+        console: list[Line],
+        *,
+        with_source: bool,
     ) -> Done:
         self._last_id += 1
         limits = invocation.limits
+        one = _Open(self._last_id, limits, host_calls, console)
         request = Run(
-            id=self._last_id,
+            id=one.id,
             kind=invocation.kind,
             digest=program.digest,
             source=program.source if with_source or invocation.kind == "check" else None,
             function=invocation.function,
             argument=invocation.argument,
-            script_seconds=limits.wall_seconds or limits.script_seconds,
+            script_seconds=limits.wall_seconds if limits.may_block else limits.script_seconds,
             heap_bytes=limits.heap_bytes,
             stack_bytes=limits.stack_bytes,
         )
-        answer = await self._exchange(request, host_calls)
-        assert isinstance(answer, Done)  # noqa: S101 - _on_message sees to it
-        return answer
+        self._open[one.id] = one
+        try:
+            said = await self._take_turn(one, request)
+            while isinstance(said, Parked):
+                await self._park(one)
+                results, one.results = one.results, []
+                one.arrived.clear()
+                said = await self._take_turn(one, Settle(id=one.id, results=results))
+        finally:
+            self._close(one, is_parked=one.started)
+        assert isinstance(said, Done)  # noqa: S101 - _on_message sees to it
+        return said
+
+    async def _park(self, one: _Open) -> None:
+        """Let others have the worker until an answer is there."""
+        if one.results:
+            return
+        self.release()
+        try:
+            await one.arrived.wait()
+        finally:
+            if self._wanted == 0 and self.alive:
+                self._on_taken(self)
+            self.reserve()
+
+    def _close(self, one: _Open, *, is_parked: bool) -> None:
+        if self._open.pop(one.id, None) is not None and is_parked and self.alive:
+            # It ended between two turns, by its time or because nobody waits for it any more.
+            self._send(Drop(id=one.id))
+        for call in one.calls:
+            call.cancel()
 
     async def probe(self) -> tuple[str, ...]:
         """What the worker can get at although it should not.
 
         :raises ScriptCrashError: the worker ended.
         """
-        self._last_id = 0
-        answer = await self._exchange(Probe(pid=self.pid), _no_calls)
+        one = _Open(0, ScriptLimits(script_seconds=60), _no_calls, [])
+        answer = await self._take_turn(one, Probe(pid=self.pid))
         assert isinstance(answer, Probed)  # noqa: S101 - _on_message sees to it
         return answer.holes
 
-    async def _exchange(self, message: ToWorker, host_calls: HostCalls) -> Done | Probed:
-        if not self.alive:
-            raise ScriptCrashError
-        pending = _Pending(self._last_id, asyncio.get_running_loop().create_future(), host_calls)
-        self._pending = pending
-        try:
-            self._send(message)
-            return await pending.finished
-        except ScriptCrashError as error:
-            error.console = pending.console
-            raise
-        finally:
-            self._pending = None
-            for call in self._calls:
-                call.cancel()
+    async def _take_turn(self, one: _Open, message: ToWorker) -> Answer:
+        async with self._order:
+            if one.failure is not None or not self.alive:
+                raise one.failure or ScriptCrashError(innocent=True, started=one.started)
+            self._turn = turn = _Turn(one, self._overrun)
+            one.started = True
+            try:
+                self._send(message)
+                said = await turn.finished
+            except BaseException:
+                # Whatever it is doing there, it is not done with it.
+                self._lose(None)
+                raise
+            finally:
+                turn.pause()
+                self._turn = None
+            if isinstance(said, Done):
+                del self._open[one.id]
+            return said
 
-    def seconds_in_script(self) -> float:
-        """How long the script that runs now has run, without what it waited for at the server."""
-        pending = self._pending
-        if pending is None:
-            return 0.0
-        return pending.used + (0.0 if pending.since is None else time.monotonic() - pending.since)
-
-    def console_so_far(self) -> list[Line]:
-        """What has arrived of the console of the invocation that runs now."""
-        return self._pending.console if self._pending else []
+    def _overrun(self) -> None:
+        turn = self._turn
+        if turn is not None and not turn.finished.done():
+            turn.finished.set_exception(ScriptTimeoutError(turn.one.limits.script_seconds))
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -169,45 +286,59 @@ class WorkerProcess(asyncio.Protocol):
         self._lose(exc)
 
     def _on_message(self, message: FromWorker) -> None:
-        pending = self._pending
-        if pending is None or pending.finished.done():
+        turn = self._turn
+        if turn is None or turn.finished.done():
             raise ValueError("a message that nobody waits for")
+        one = turn.one
         if isinstance(message, Probed):
-            if pending.id != 0:
+            if one.id != 0:
                 raise ValueError("an answer to another question")
-            pending.finished.set_result(message)
+            turn.finished.set_result(message)
             return
-        if message.id != pending.id or pending.id == 0:
+        if message.id != one.id or one.id == 0:
             raise ValueError("a message of another invocation")
-        if len(pending.console) < CONSOLE_LINES_MAX:
-            pending.console.extend(message.console)
-        if isinstance(message, Done):
-            pending.finished.set_result(message)
-        elif self._calls:
-            raise ValueError("a second call before the first was answered")
+        if len(one.console) < CONSOLE_LINES_MAX:
+            one.console.extend(message.console)
+        if isinstance(message, HostCall):
+            self._on_call(turn, message)
         else:
-            if pending.since is not None:
-                pending.used += time.monotonic() - pending.since
-                pending.since = None
-            call = asyncio.get_running_loop().create_task(self._answer(message, pending.host_calls))
-            self._calls.add(call)
-            call.add_done_callback(self._calls.discard)
+            turn.finished.set_result(message)
 
-    async def _answer(self, call: HostCall, host_calls: HostCalls) -> None:
+    def _on_call(self, turn: _Turn, call: HostCall) -> None:
+        one = turn.one
+        if call.number:
+            most = TIMERS_MAX if call.name == TIMER else CALLS_IN_FLIGHT_MAX
+            if len(one.calls) >= most:
+                refused = f"{most} calls to the server are in flight already"
+                one.results.append((call.number, False, refused))
+                return
+            answering = self._settle(one, call)
+        else:
+            turn.pause()
+            answering = self._answer(turn, call)
+        task = asyncio.get_running_loop().create_task(answering)
+        one.calls.add(task)
+        task.add_done_callback(one.calls.discard)
+
+    async def _answer(self, turn: _Turn, call: HostCall) -> None:
+        """The worker waits for this."""
+        ok, value = await _result(turn.one, call)
+        if self._turn is not turn or turn.finished.done() or not self.alive:
+            return
+        turn.resume()
         try:
-            result = HostResult(ok=True, value=await host_calls(call.name, call.arguments))
-        except Exception as error:  # noqa: BLE001 - the script gets the public text, whatever it is
-            result = HostResult(ok=False, value=getattr(error, "message", "the call failed"))
-        self._calls.clear()
-        if self._pending is not None:
-            self._pending.since = time.monotonic()
-        try:
-            self._send(result)
+            self._send(HostResult(ok=ok, value=value))
         except ValueError:
             self._send(HostResult(ok=False, value="the answer is too large"))
 
+    async def _settle(self, one: _Open, call: HostCall) -> None:
+        """The script gets this when it has its next turn."""
+        ok, value = await _result(one, call)
+        one.results.append((call.number, ok, value))
+        one.arrived.set()
+
     def _send(self, message: ToWorker) -> None:
-        # What waits in the transport is one message at most, for the worker reads before it sends the next.
+        # What waits in the transport is little, for the worker reads before it is sent the next.
         self._transport.write(frame(message))
 
     def _remember(self, digest: str) -> None:
@@ -221,18 +352,22 @@ class WorkerProcess(asyncio.Protocol):
             return
         self.alive = False
         self._transport.abort()
-        if self._pending is not None and not self._pending.finished.done():
+        turn = self._turn
+        if turn is not None and not turn.finished.done():
             error = ScriptCrashError()
             error.__cause__ = cause
-            self._pending.finished.set_exception(error)
+            turn.finished.set_exception(error)
+        for one in self._open.values():
+            if turn is None or one is not turn.one:
+                one.failure = ScriptCrashError(innocent=True, started=one.started)
+                one.arrived.set()
         if not self._ending:
             self._on_lost(self)
 
     async def end(self) -> str:
         """Kill it, reap it; what it wrote to standard error, cut."""
         self._ending = True
-        self.alive = False
-        self._transport.abort()
+        self._lose(None)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         return await asyncio.shield(asyncio.to_thread(self._reap))
@@ -243,6 +378,21 @@ class WorkerProcess(asyncio.Protocol):
             return ""
         with self._process.stderr as stream:
             return stream.read(_STDERR_BYTES_MAX).decode(errors="replace")
+
+
+async def _result(one: _Open, call: HostCall) -> tuple[bool, str]:
+    try:
+        if call.name == TIMER:
+            return True, await _timer(call.arguments)
+        return True, await one.host_calls(call.name, call.arguments)
+    except Exception as error:  # noqa: BLE001 - the script gets the public text, whatever it is
+        return False, str(getattr(error, "message", "the call failed"))
+
+
+async def _timer(arguments: str) -> str:
+    (milliseconds,) = msgspec.json.decode(arguments, type=tuple[float])
+    await asyncio.sleep(max(0.0, milliseconds / 1000))
+    return "null"
 
 
 async def _no_calls(_name: str, _arguments: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import os
 
 # The wheel's extension alone, whose folder is on the path: its package imports asyncio for an asynchronous half that we do not
 # use, 4 MB a worker.
 import _jsbox as jsbox  # type: ignore[import-not-found]
+
+from .engines import PENDING, EngineError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     Host = Callable[[str, str], str]
+    Later = Callable[[int, str, str], None]
     Console = Callable[[str, str], None]
 
 _HERE = os.path.dirname(__file__)  # noqa: PTH120 - pathlib alone is 1 MB of a worker
@@ -23,12 +25,14 @@ _CORE = "core"
 #: Compiled when a script first uses a name of theirs: reading all of them costs twice what a context costs.
 _PIECES = (
     "answer", "auth", "body", "console", "crypto", "fetch", "form", "headers", "read", "register", "request", "secrets",
-    "storage", "text", "url", "web",
+    "storage", "text", "timers", "url", "web",
 )  # fmt: skip
 
 #: Frames of the script itself; the engine calls every script so.
 _SCRIPT_FILE = "eval_script"
 STACK_FRAMES_MAX = 32
+#: What the engine says when it has no job left and the promise that it was asked for is still open.
+_UNSETTLED = "promise never settled (no pending jobs)"
 
 
 def _read(name: str) -> str:
@@ -39,28 +43,19 @@ def _read(name: str) -> str:
 _SOURCES = {name: _read(name) for name in (_CORE, *_PIECES)}
 
 
-class EngineError(Exception):
-    """What the script threw, or the limit that it passed."""
-
-    def __init__(self, failure: str, name: str, text: str, frames: str = "") -> None:
-        super().__init__(f"{name}: {text}")
-        #: ``syntax``, ``timeout``, ``memory`` or ``error``.
-        self.failure = failure
-        self.name = name
-        self.text = text
-        #: Lines of ``at function (line:column)`` in the script.
-        self.frames = frames
-
-
 class QuickJsIsolate:
     """A fresh runtime: its own heap, its own globals."""
 
     def __init__(self, *, heap_bytes: int, stack_bytes: int) -> None:
         self.limits = (heap_bytes, stack_bytes)
         self._host: Host = _nobody
+        self._later: Later = _nobody
         self._console: Console = _nowhere
         self._runtime = runtime = jsbox.Runtime(memory_limit=heap_bytes, max_stack_size=stack_bytes)
         runtime.bind_function("__host", lambda name, arguments: self._host(str(name), str(arguments)))
+        runtime.bind_function(
+            "__later", lambda number, name, text: self._later(int(number), str(name), str(text))
+        )
         runtime.bind_function("__console", lambda level, text: self._console(str(level), str(text)))
         runtime.bind_function("__piece", lambda name: _SOURCES[name])
         runtime.bind_function("__random", lambda count: os.urandom(min(int(count), 65_536)))
@@ -68,9 +63,9 @@ class QuickJsIsolate:
         runtime.add_static_module("runstead", _SOURCES[_CORE])
         runtime.eval_module("runstead")
 
-    def connect(self, *, host: Host, console: Console) -> None:
+    def connect(self, *, host: Host, later: Later, console: Console) -> None:
         """Say where its calls and its console go."""
-        self._host, self._console = host, console
+        self._host, self._later, self._console = host, later, console
 
     def load(self, source: str, seconds: float) -> None:
         # The line break ends a comment in the last line; undefined, since what a script's last line is worth may be anything.
@@ -81,7 +76,28 @@ class QuickJsIsolate:
         # A function that was declared by const is no property of the global object, hence typeof. The name is an identifier:
         # the server has seen to that.
         known = f"typeof {function} === 'undefined' ? undefined : {function}"
-        return self._eval(f"__runstead({function!r}, {known})", seconds, own_frames=("<eval> ",))
+        return self._turn(f"__runstead({function!r}, {known})", seconds)
+
+    def settle(self, results: list[list[Any]], seconds: float) -> Any:
+        self._runtime.bind_object("__results", results)
+        return self._turn("__runstead.settle()", seconds)
+
+    def _turn(self, code: str, seconds: float) -> Any:
+        """What the promise of the whole comes to, or PENDING when it waits for the server."""
+        try:
+            return self._eval(code, seconds, own_frames=("<eval> ",))
+        except EngineError as error:
+            if error.failure == "error" and error.text == _UNSETTLED and not error.frames:
+                return self._still(error)
+            raise
+
+    def _still(self, error: EngineError) -> Any:
+        """The engine is out of jobs. Nobody to wait for: it would never end."""
+        if self._eval("__runstead.waits()", 1.0, own_frames=()):
+            return PENDING
+        raise EngineError(
+            "error", "Error", "the handler waits for a promise that nothing can settle"
+        ) from error
 
     def _eval(self, code: str, seconds: float, *, own_frames: tuple[str, ...]) -> Any:
         try:
@@ -96,7 +112,7 @@ class QuickJsIsolate:
         del self._runtime
 
 
-def _nobody(_name: str, _arguments: str) -> str:
+def _nobody(*_arguments: Any) -> Any:
     raise RuntimeError("nobody is there")
 
 
@@ -118,11 +134,13 @@ class QuickJs:
                 "syntax", str(error.name), str(error.message), _frames(error, "check")
             ) from None
 
-    def create(self, *, heap_bytes: int, stack_bytes: int, host: Host, console: Console) -> QuickJsIsolate:
+    def create(
+        self, *, heap_bytes: int, stack_bytes: int, host: Host, later: Later, console: Console
+    ) -> QuickJsIsolate:
         isolate, self._spare = self._spare, None
         if isolate is None or isolate.limits != (heap_bytes, stack_bytes):
             isolate = QuickJsIsolate(heap_bytes=heap_bytes, stack_bytes=stack_bytes)
-        isolate.connect(host=host, console=console)
+        isolate.connect(host=host, later=later, console=console)
         return isolate
 
     def prepare(self, *, heap_bytes: int, stack_bytes: int) -> None:
@@ -149,7 +167,4 @@ def _frames(error: Any, file: str, own: tuple[str, ...] = ()) -> str:
     return "\n".join(frames[:STACK_FRAMES_MAX])
 
 
-def freeze_heap() -> None:
-    """What is loaded by now stays for ever: keep the collector from walking it after each request."""
-    gc.collect()
-    gc.freeze()
+ENGINE = QuickJs

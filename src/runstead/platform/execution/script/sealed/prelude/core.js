@@ -1,8 +1,8 @@
 // What a script finds besides the language. Compiled anew for each context, which is most of what a context costs, so only what
 // nearly every script uses stands here; the rest is in pieces that are compiled at the first use of one of their names.
 const root = globalThis;
-const { __host: host, __console: emit, __piece: piece, __random: random } = root;
-for (const name of ["__host", "__console", "__piece", "__random"]) delete root[name];
+const { __host: host, __later: send, __console: emit, __piece: piece, __random: random } = root;
+for (const name of ["__host", "__later", "__console", "__piece", "__random"]) delete root[name];
 const { stringify, parse } = JSON;
 
 // No code from text: neither by eval nor by any of the function constructors.
@@ -22,11 +22,30 @@ const ask = (name, ...values) => {
   if (answer[0] === "-") throw new Error(answer.slice(1));
   return parse(answer.slice(1));
 };
+// The same, but the script goes on and gets a promise; the server brings the answers with settle().
+const waiting = new Map();
+let calls = 0;
+let main;
+const later = (name, ...values) => new Promise((resolve, reject) => {
+  send(++calls, name, stringify(values));
+  waiting.set(calls, [resolve, reject]);
+});
+const settle = () => {
+  const results = root.__results;
+  delete root.__results;
+  for (const [number, ok, text] of results) {
+    const [resolve, reject] = waiting.get(number);
+    waiting.delete(number);
+    if (ok) resolve(parse(text));
+    else reject(new Error(text));
+  }
+  return main;
+};
 
 const define = (name, value) => Object.defineProperty(root, name, { value, writable: true, configurable: true });
 const loaded = {};
 const load = (name) => (loaded[name] ??= compile(piece(name))(tools));
-const tools = { load, stringify, parse, random, ask, reply: Symbol("reply"), user: null };
+const tools = { load, stringify, parse, random, ask, later, reply: Symbol("reply"), user: null };
 const lazily = (name, names) => names.forEach((each) => Object.defineProperty(root, each, {
   configurable: true,
   get: () => (define(each, load(name)[each]), root[each]),
@@ -43,6 +62,7 @@ lazily("auth", ["auth"]);
 lazily("storage", ["sharedStorage", "personalStorage"]);
 lazily("secrets", ["secretStorage"]);
 lazily("fetch", ["fetch", "engine"]);
+lazily("timers", ["setTimeout", "clearTimeout"]);
 
 const textOf = (value) => (typeof value === "string" ? value : load("console").show(value));
 const log = (level) => (...values) => emit(level, values.map(textOf).join(" ").slice(0, 8192));
@@ -81,4 +101,5 @@ const thrown = (error) => {
   if (error?.[tools.reply]) return error[tools.reply]();
   throw error instanceof Error ? error : new Error(`thrown: ${textOf(error)}`);
 };
-Object.defineProperty(root, "__runstead", { value: (name, target) => invoke(name, target).catch(thrown) });
+const start = (name, target) => (main = invoke(name, target).catch(thrown));
+Object.defineProperty(root, "__runstead", { value: Object.freeze(Object.assign(start, { settle, waits: () => waiting.size > 0 })) });

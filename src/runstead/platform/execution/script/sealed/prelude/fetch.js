@@ -28,7 +28,7 @@
       redirect: String(options.redirect ?? "follow"),
     };
   };
-  const send = (url, options) => tools.ask("fetch", outgoing(url, options ?? {}));
+  const optionsOf = (options) => (typeof options === "string" ? tools.parse(options) : (options ?? {}));
   const responseOf = (answer) => {
     const body = answer.hex === undefined ? answer.text : unhex(answer.hex);
     const response = new Response(null, { status: answer.status, headers: answer.headers });
@@ -42,7 +42,7 @@
   };
   const fetchSync = (url, options) => {
     try {
-      const answer = send(url, typeof options === "string" ? tools.parse(options) : options);
+      const answer = tools.ask("fetch", outgoing(url, optionsOf(options)));
       const { status } = answer;
       const body = answer.hex === undefined ? answer.text : new TextDecoder().decode(unhex(answer.hex));
       return tools.stringify({ status, ok: status >= 200 && status < 300, headers: Object.fromEntries(answer.headers), body });
@@ -51,7 +51,7 @@
     }
   };
   return {
-    fetch: async (url, options) => responseOf(send(url, typeof options === "string" ? tools.parse(options) : options)),
+    fetch: async (url, options) => responseOf(await tools.later("fetch", outgoing(url, optionsOf(options)))),
     engine: Object.freeze({ fetchSync }),
   };
 };

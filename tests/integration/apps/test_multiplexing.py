@@ -1,0 +1,94 @@
+# ruff: noqa: E501 - scripts
+"""One worker serves many requests that wait, and one that cannot be interrupted harms nobody else. Through HTTP, real workers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from tests.integration.apps.conftest import Open
+
+WAITS = """
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+let seen = 0;
+async function slow(context) { seen += 1; await wait(Number(context.request.query.ms)); return Response.json({ seen, id: context.request.query.id }); }
+async function never() { await new Promise(() => {}); }
+async function many() {
+  await Promise.all(Array.from({ length: 200 }, () => wait(1)));
+  const all = await Promise.allSettled(Array.from({ length: 60 }, () => fetch('http://127.0.0.1:1/')));
+  return Response.json(all.map((one) => one.reason.message));
+}
+async function cleared() { let fired = false; const id = setTimeout(() => { fired = true; }, 5); clearTimeout(id); await wait(30); return String(fired); }
+async function thrown() { await wait(1); throw new TypeError('after a wait'); }
+"""
+ROUTES = (
+    "GET /slow slow",
+    "POST /slow slow",
+    "GET /never never",
+    "GET /many many",
+    "GET /cleared cleared",
+    "GET /thrown thrown",
+)
+#: Mentions a call that blocks, so the engine lets it run for the whole time of a request: only its worker's end stops it.
+SPINS = "/* fetchSync */ function spin() { for (;;); }"
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """What the pool does, nobody announces."""
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
+async def test_requests_that_wait_share_a_worker(open_apps: Open) -> None:
+    async with open_apps(workers=1) as host:
+        await host.serve(WAITS, *ROUTES)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        answers = await asyncio.gather(
+            *(host.client.get("/slow", params={"ms": 500, "id": str(number)}) for number in range(30))
+        )
+        assert [answer.json() for answer in answers] == [
+            {"seen": 1, "id": str(number)} for number in range(30)
+        ]
+        assert loop.time() - started < 30 * 0.5 / 2, "one after the other would have taken fifteen seconds"
+        assert host.pool.figures()["open"] == 0
+
+
+async def test_waiting_ends_in_every_way(open_apps: Open) -> None:
+    async with open_apps(workers=1, profile="dev", request_timeout_ms=1500) as host:
+        await host.serve(WAITS, *ROUTES)
+        never = await host.client.get("/never")
+        assert never.status_code == 500
+        assert "nothing can settle" in never.text
+        refusals = (await host.client.get("/many")).json()
+        assert sum("50 calls" in text for text in refusals) == 10, refusals
+        assert (await host.client.get("/cleared")).text == "false"
+        thrown = await host.client.get("/thrown")
+        assert thrown.status_code == 500
+        assert "TypeError: after a wait" in thrown.text
+        assert "app.js:" in thrown.text
+        late = await host.client.get("/slow", params={"ms": 60_000})
+        assert late.status_code == 408
+        assert (await host.client.get("/cleared")).text == "false"
+        assert host.pool.replaced == 0, "who only waits costs no worker"
+        assert host.pool.figures()["open"] == 0
+
+
+async def test_one_that_cannot_be_interrupted_harms_nobody_else(open_apps: Open) -> None:
+    async with open_apps(workers=1, script_timeout_ms=300) as host:
+        await host.serve(WAITS, *ROUTES)
+        await host.serve(SPINS, "GET /spin spin", app_id="spinner")
+        safe = asyncio.create_task(host.client.get("/slow", params={"ms": 700, "id": "safe"}))
+        unsafe = asyncio.create_task(host.client.post("/slow", params={"ms": 700, "id": "unsafe"}))
+        await until(lambda: host.pool.figures()["open"] == 2 and not host.pool.busy_pids())
+        spinning = asyncio.create_task(host.client.get("/spin"))
+        await until(lambda: bool(host.pool.busy_pids()))
+        behind = asyncio.create_task(host.client.post("/slow", params={"ms": 1, "id": "behind"}))
+        assert (await spinning).json()["error"]["code"] == "E_SCRIPT_TIMEOUT"
+        assert (await behind).json() == {"seen": 1, "id": "behind"}, (
+            "it had not begun, so it is run elsewhere"
+        )
+        assert (await safe).json() == {"seen": 1, "id": "safe"}, "a GET is repeated"
+        assert (await unsafe).json()["error"]["code"] == "E_SCRIPT_CRASH", "a POST may have done something"
+        assert host.pool.replaced == 1
