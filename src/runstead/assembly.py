@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from runstead.platform.observability import Health
 
 
+#: Seconds between two looks at folders of apps, where somebody develops them.
+WATCH_SECONDS = 0.5
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
     """What all houses of a process use together; nothing in it is anybody's."""
@@ -284,6 +288,9 @@ def _capabilities(settings: Settings, parts: Parts, *, open_doors: bool) -> Sequ
         release=_release_app,
         secrets=parts.vault,
         masker=parts.redactor,
+        data_dir=data_dir,
+        database_url=settings.storage.database_url,
+        watch_seconds=WATCH_SECONDS if settings.profile == "dev" else None,
     )
     endpoint_host = endpoints.capability(
         settings=settings.section("endpoints"),

@@ -78,6 +78,8 @@ def open_apps(tmp_path: Path) -> Open:
                 pool=pool,
                 profile=profile,
                 logs=sink,
+                data_dir=tmp_path / "data",
+                watch_seconds=0.05,
             )
             async with running(apps) as client:
                 client.timeout = httpx.Timeout(30)

@@ -49,7 +49,9 @@ class Town:
 
 
 @pytest.fixture
-async def town(database: Database, tmp_path: Path, pool: ScriptPool) -> AsyncIterator[Town]:
+async def town(
+    database: Database, database_url: str, tmp_path: Path, pool: ScriptPool
+) -> AsyncIterator[Town]:
     sink, trail, redactor = Lines(), Trail(), Redactor()
     async with AsyncExitStack() as stack:
         folders = {"apps": apps.MIGRATIONS, "secrets": secrets.MIGRATIONS}
@@ -76,6 +78,8 @@ async def town(database: Database, tmp_path: Path, pool: ScriptPool) -> AsyncIte
             logs=sink,
             secrets=vault,
             masker=redactor,
+            data_dir=tmp_path / "data",
+            database_url=database_url,
         )
         world.capabilities = (capability,)
         assert capability.lifespan is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from runstead.kernel.errors import (
     ConflictError,
     NotFoundError,
+    PreconditionFailedError,
     RequestTimeoutError,
     RunsteadError,
     UnprocessableError,
@@ -43,3 +44,18 @@ class RouteConflictError(ConflictError):
     """Another app serves this route already."""
 
     code = "E_ROUTE_CONFLICT"
+
+
+class VersionConflictError(PreconditionFailedError):
+    """Somebody else has put a newer version meanwhile."""
+
+    code = "E_VERSION_CONFLICT"
+
+    def __init__(self, expected: int, current: int) -> None:
+        """Say which one was expected, and which one there is."""
+        super().__init__(
+            f"version {current} is the newest, not {expected}",
+            details={"expected": expected, "current": current},
+        )
+        self.expected = expected
+        self.current = current

@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from runstead.capabilities.apps.errors import AppResponseError
+from runstead.capabilities.apps.uploads import Form, described
 from runstead.kernel.capability import Scope
 from runstead.kernel.limits import KIB
 from runstead.platform.http import actor_of, request_id_of
@@ -40,12 +41,15 @@ class Reply:
     warnings: tuple[str, ...] = ()
 
 
-def request_of(scope: Scope, params: Mapping[str, str], body: bytes) -> dict[str, Any]:
+def request_of(scope: Scope, params: Mapping[str, str], body: bytes | Form) -> dict[str, Any]:
     """What a handler gets. A body that is not UTF-8 goes as ``bodyBytes``; of a query field that comes twice, the last."""
-    try:
-        carried: dict[str, Any] = {"body": body.decode()}
-    except UnicodeDecodeError:
-        carried = {"body": None, "bodyBytes": body}
+    if isinstance(body, Form):
+        carried: dict[str, Any] = {"body": "", "fields": body.fields, "files": described(body.uploads)}
+    else:
+        try:
+            carried = {"body": body.decode()}
+        except UnicodeDecodeError:
+            carried = {"body": None, "bodyBytes": body}
     client = scope.get("client")
     query_string = scope.get("query_string", b"").decode("latin-1")
     return {
@@ -85,6 +89,28 @@ def _query(query_string: str) -> dict[str, str]:
     return dict(parse_qsl("&".join(fields), keep_blank_values=True, errors="replace"))
 
 
+def checked_head(status: Any, headers: Any, *, strict: bool) -> tuple[int, list[tuple[bytes, bytes]]]:
+    """The head of an answer whose body follows in pieces.
+
+    :raises AppResponseError: it cannot be sent.
+    """
+    warnings: list[str] = []
+    status, pairs = _status(status), _headers(headers, warnings)
+    if strict and warnings:
+        raise AppResponseError(warnings[0])
+    if not any(name == b"content-type" for name, _ in pairs):
+        pairs.append((b"content-type", b"text/plain; charset=utf-8"))
+    return status, pairs
+
+
+def _status(status: Any) -> int:
+    if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:
+        raise AppResponseError(
+            f"the status {str(status)[:64]!r} is none that can be sent; use 200 to 599, such as 200, 404 or 500"
+        )
+    return status
+
+
 def reply_of(value: Any, *, strict: bool, body_bytes_max: int) -> Reply:
     """Check what came back.
 
@@ -94,11 +120,7 @@ def reply_of(value: Any, *, strict: bool, body_bytes_max: int) -> Reply:
     if not isinstance(value, dict):
         raise AppResponseError("the handler did not return a response")
     warnings: list[str] = []
-    status = value.get("status")
-    if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:
-        raise AppResponseError(
-            f"the status {str(status)[:64]!r} is none that can be sent; use 200 to 599, such as 200, 404 or 500"
-        )
+    status = _status(value.get("status"))
     body = _body(value)
     if len(body) > body_bytes_max:
         raise AppResponseError(

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
-from runstead.capabilities.apps.fetching import Fetching
-from runstead.capabilities.apps.ports import Secrets
-from runstead.capabilities.apps.storage import AppStorage
-from runstead.kernel.errors import BadRequestError, ForbiddenError, TooManyRequestsError, UnavailableError
-from runstead.kernel.secret import Secret
-from runstead.platform.execution.script import HostCalls
-from runstead.platform.identity import ANONYMOUS, Actor, Resource, allow
+from runstead.kernel.errors import BadRequestError, TooManyRequestsError, UnavailableError
+from runstead.platform.identity import ANONYMOUS, Actor, allow
 
 #: Calls of one invocation: more is a loop that was not meant.
 CALLS_MAX: Final = 2000
 _SERVER: Final = "server"
-
-#: App → its owner, for the question whether somebody may manage it.
-OwnerOf = Callable[[str], Awaitable[str | None]]
+#: Calls that reach others, or leave something behind.
+_LASTING: Final = frozenset(
+    {
+        "assets.put", "assets.remove", "assets.save", "fetch", "graphql.send", "message.send", "schedule.add", "schedule.clear",
+        "secrets.clear", "secrets.remove", "secrets.set", "stream.send",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,126 +62,68 @@ class Caller:
         }
 
 
+#: Called when an invocation has ended, with whether it succeeded.
+Ending = Callable[[bool], Awaitable[None]]
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One invocation, as long as it lasts."""
+
+    caller: Caller
+    #: Nothing that it changes stays, and what cannot be undone is refused.
+    dry: bool = False
+    #: What a module keeps for it, by the module's name.
+    kept: dict[str, Any] = field(default_factory=dict)
+    endings: list[Ending] = field(default_factory=list)
+    calls_left: int = CALLS_MAX
+
+    async def end(self, succeeded: bool) -> None:
+        """Let go of what the invocation holds; what it has not finished is undone unless it succeeded."""
+        for ending in reversed(self.endings):
+            await ending(succeeded)
+
+
+#: ``await handler(session, *arguments)``: what comes back goes to the script as JSON.
+Calls = Mapping[str, Callable[..., Awaitable[Any]]]
+
+
 class HostApi:
-    """Opens a session of calls for each invocation."""
+    """What all modules offer, by name."""
 
-    def __init__(
-        self,
-        *,
-        storage: AppStorage,
-        owner_of: OwnerOf,
-        secrets: Secrets | None = None,
-        fetching: Fetching | None = None,
-    ) -> None:
-        self._storage = storage
-        self._owner_of = owner_of
-        self._secrets = secrets
-        self._fetching = fetching
-        self._calls: Mapping[str, Callable[..., Awaitable[Any]]] = {
-            "auth.canManage": self._can_manage,
-            "shared.get": self._get_shared,
-            "shared.set": self._set_shared,
-            "shared.remove": self._remove_shared,
-            "shared.clear": self._clear_shared,
-            "personal.get": self._get_personal,
-            "personal.set": self._set_personal,
-            "personal.remove": self._remove_personal,
-            "personal.clear": self._clear_personal,
-            "secrets.exists": self._secret_exists,
-            "secrets.list": self._list_secrets,
-            "secrets.set": self._set_secret,
-            "secrets.remove": self._remove_secret,
-            "secrets.clear": self._clear_secrets,
-            "fetch": self._fetch,
-        }
+    def __init__(self, *modules: Calls) -> None:
+        self._calls = {name: handler for module in modules for name, handler in module.items()}
 
-    def session(self, caller: Caller) -> HostCalls:
-        """The calls of one invocation."""
-        left = CALLS_MAX
+    async def call(self, session: Session, name: str, arguments: str) -> str:
+        """Answer one call.
 
-        async def call(name: str, arguments: str) -> str:
-            nonlocal left
-            left -= 1
-            if left < 0:
-                raise TooManyRequestsError(f"more than {CALLS_MAX} calls to the server in one request")
-            handler = self._calls.get(name)
-            if handler is None:
-                raise UnavailableError(f"{name[:64]} is not to be had here")
-            try:
-                values = msgspec.json.decode(arguments, type=list[Any])
-            except (msgspec.DecodeError, RecursionError) as error:
-                raise BadRequestError("the arguments are malformed") from error
-            try:
-                result = await handler(caller, *values)
-            except TypeError as error:
-                raise BadRequestError(f"{name}: other arguments are needed") from error
-            return msgspec.json.encode(result).decode()
-
-        return call
-
-    async def _can_manage(self, caller: Caller, app_id: str) -> bool:
-        owner = await self._owner_of(_text(app_id))
-        if owner is None:
-            return False
-        return allow(caller.actor, "apps.write", Resource("app", app_id, owner)).allowed
-
-    async def _get_shared(self, caller: Caller, key: str) -> str | None:
-        return await self._storage.get(caller.app_id, "", _text(key))
-
-    async def _set_shared(self, caller: Caller, key: str, value: str) -> None:
-        await self._storage.set(caller.app_id, "", _text(key), _text(value))
-
-    async def _remove_shared(self, caller: Caller, key: str) -> None:
-        await self._storage.remove(caller.app_id, "", _text(key))
-
-    async def _clear_shared(self, caller: Caller) -> None:
-        await self._storage.clear(caller.app_id, "")
-
-    async def _get_personal(self, caller: Caller, key: str) -> str | None:
-        return await self._storage.get(caller.app_id, _person(caller), _text(key))
-
-    async def _set_personal(self, caller: Caller, key: str, value: str) -> None:
-        await self._storage.set(caller.app_id, _person(caller), _text(key), _text(value))
-
-    async def _remove_personal(self, caller: Caller, key: str) -> None:
-        await self._storage.remove(caller.app_id, _person(caller), _text(key))
-
-    async def _clear_personal(self, caller: Caller) -> None:
-        await self._storage.clear(caller.app_id, _person(caller))
-
-    async def _secret_exists(self, caller: Caller, secret_id: str) -> bool:
-        return _text(secret_id) in await self._vault().names(caller.scopes)
-
-    async def _list_secrets(self, caller: Caller) -> list[str]:
-        return list(await self._vault().names(caller.scopes))
-
-    async def _set_secret(self, caller: Caller, secret_id: str, value: str) -> None:
-        await self._vault().put(_text(secret_id), Secret(_text(value)), scope=_person(caller))
-
-    async def _remove_secret(self, caller: Caller, secret_id: str) -> bool:
-        return await self._vault().discard(_text(secret_id), scope=_person(caller))
-
-    async def _clear_secrets(self, caller: Caller) -> int:
-        return await self._vault().delete_scope(_person(caller))
-
-    async def _fetch(self, caller: Caller, wanted: Any) -> dict[str, Any]:
-        if self._fetching is None:
-            raise UnavailableError("fetch is not to be had here")
-        return await self._fetching.fetch(wanted, used_by=f"app:{caller.app_id}", scopes=caller.scopes)
-
-    def _vault(self) -> Secrets:
-        if self._secrets is None:
-            raise UnavailableError("there are no secrets here")
-        return self._secrets
+        :param arguments: a JSON array.
+        :raises RunsteadError: it is refused, or failed; the script gets the message.
+        """
+        session.calls_left -= 1
+        if session.calls_left < 0:
+            raise TooManyRequestsError(f"more than {CALLS_MAX} calls to the server in one request")
+        if session.dry and name in _LASTING:
+            raise BadRequestError(f"{name} is not to be had in a dry run, for it could not be undone")
+        handler = self._calls.get(name)
+        if handler is None:
+            raise UnavailableError(f"{name[:64]} is not to be had here")
+        try:
+            values = msgspec.json.decode(arguments, type=list[Any])
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise BadRequestError("the arguments are malformed") from error
+        try:
+            result = await handler(session, *values)
+        except TypeError as error:
+            raise BadRequestError(f"{name}: other arguments are needed") from error
+        return msgspec.json.encode(result).decode()
 
 
-def _person(caller: Caller) -> str:
-    if not caller.user:
-        raise ForbiddenError("this is kept for each user: nobody is signed in")
-    return caller.user
+def text(value: Any) -> str:
+    """An argument that has to be a text.
 
-
-def _text(value: Any) -> str:
+    :raises BadRequestError: it is none.
+    """
     if not isinstance(value, str):
         raise BadRequestError("a text is needed")
     return value

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
 
 from litestar import Request, Router, delete, get, post, put
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
@@ -11,14 +13,25 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Response
 from msgspec import Meta, Struct
 
+from runstead.capabilities.apps.assets import asset_name
 from runstead.capabilities.apps.errors import AppNotFoundError
 from runstead.capabilities.apps.management_paths import SOURCE_BYTES_MAX, id_of
-from runstead.capabilities.apps.model import App
+from runstead.capabilities.apps.model import App, Registered, Uploaded
 from runstead.capabilities.apps.service import AppsService
+from runstead.capabilities.apps.sources import MAIN_NAMES
+from runstead.capabilities.apps.uploads import Form, pieces
 from runstead.kernel.errors import BadRequestError
 from runstead.platform.http import actor_of, guard
 from runstead.platform.identity import Resource, allow, require
 
+#: What a source is written in, by its type.
+_MAINS: Final = {
+    "text/typescript": "app.ts",
+    "application/typescript": "app.ts",
+    "application/x-typescript": "app.ts",
+    "text/tsx": "app.tsx",
+    "text/jsx": "app.jsx",
+}
 #: Of a number in a path: what the column holds.
 _VERSION_MAX = 2**31
 
@@ -49,7 +62,10 @@ class SourceOperation(Operation):
     def __post_init__(self) -> None:
         schema = Schema(type=OpenAPIType.STRING)
         self.request_body = RequestBody(
-            required=True, content={"text/javascript": OpenAPIMediaType(schema=schema)}
+            required=True,
+            content={
+                kind: OpenAPIMediaType(schema=schema) for kind in ("text/javascript", "text/typescript")
+            },
         )
 
 
@@ -72,30 +88,33 @@ def _changing(service: AppsService) -> list[Any]:
         app_id: FromPath[str],
         privileged: FromQuery[bool | None] = None,
         message: Annotated[str, QueryParameter(max_length=1000)] = "",
+        main: Annotated[str, QueryParameter(max_length=128)] = "",
+        tag: Annotated[list[str] | None, QueryParameter(max_items=10)] = None,
     ) -> Response[dict[str, Any]]:
         actor = actor_of(request.scope)
         if privileged is not None:
             require(actor, "apps.privilege")
-        await _insist(service, request, app_id, "apps.write")
-        source = await _source_of(request)
-        if not source:
+        await insist(service, request, app_id, "apps.write")
+        upload = await uploaded(request, main, tag)
+        if not upload.source:
             app = await service.get(id_of(app_id))
             if privileged is not None:
                 app = await service.set_privileged(app.id, privileged)
             return Response({**app.as_json(), "warning": "no source was sent, so there is no new version"})
         done = await service.put(
             id_of(app_id),
-            source,
+            upload,
             author=str(actor),
             message=message,
             privileged=privileged,
+            expected=_expected(request),
         )
         body = {
             **done.app.as_json(),
             "version": done.version.as_json(),
-            "routes": [route.as_json() for route in done.routes],
+            **done.registered.as_json(),
         }
-        if done.routes and not done.app.privileged:
+        if done.registered.routes and not done.app.privileged:
             body["warning"] = "restricted: its routes are served once an administrator marks it privileged"
         return Response(body, status_code=201 if done.version.number == 1 else 200)
 
@@ -106,7 +125,7 @@ def _changing(service: AppsService) -> list[Any]:
         status_code=204,
     )
     async def delete_app(request: Request[Any, Any, Any], app_id: FromPath[str]) -> None:
-        await _insist(service, request, app_id, "apps.write")
+        await insist(service, request, app_id, "apps.write")
         await service.delete(id_of(app_id))
 
     @put(
@@ -127,7 +146,7 @@ def _changing(service: AppsService) -> list[Any]:
     async def set_owner(
         request: Request[Any, Any, Any], app_id: FromPath[str], data: JSONBody[Ownership]
     ) -> dict[str, Any]:
-        await _insist(service, request, app_id, "apps.write")
+        await insist(service, request, app_id, "apps.write")
         return (await service.set_owner(id_of(app_id), data.owner.rstrip("\n"))).as_json()
 
     @post(
@@ -139,26 +158,31 @@ def _changing(service: AppsService) -> list[Any]:
     async def roll_back(
         request: Request[Any, Any, Any], app_id: FromPath[str], data: JSONBody[Rollback]
     ) -> dict[str, Any]:
-        await _insist(service, request, app_id, "apps.write")
+        await insist(service, request, app_id, "apps.write")
         done = await service.rollback(id_of(app_id), data.version, author=str(actor_of(request.scope)))
         return {**done.app.as_json(), "version": done.version.as_json()}
 
     @post(
         "/{app_id:str}/check",
         guards=[guard("apps.write", each=True)],
-        summary="Whether a source (default: the newest version) parses; nothing is kept",
+        summary="What a source (default: the newest version) would register; nothing of it stays",
         opt={"body_max_bytes": SOURCE_BYTES_MAX},
         operation_class=SourceOperation,
         status_code=200,
     )
-    async def check_app(request: Request[Any, Any, Any], app_id: FromPath[str]) -> dict[str, Any]:
-        await _insist(service, request, app_id, "apps.write")
-        source = await _source_of(request)
-        if not source:
+    async def check_app(
+        request: Request[Any, Any, Any],
+        app_id: FromPath[str],
+        main: Annotated[str, QueryParameter(max_length=128)] = "",
+    ) -> dict[str, Any]:
+        await insist(service, request, app_id, "apps.write")
+        upload = await uploaded(request, main, None)
+        if not upload.source:
             app = await service.get(id_of(app_id))
-            source = (await service.version(app.id, app.newest)).source
-        await service.check(id_of(app_id), source)
-        return {"ok": True}
+            version = await service.version(app.id, app.newest)
+            upload = Uploaded(source=version.source, main=version.main)
+        registered = await service.check(id_of(app_id), upload)
+        return {"ok": True, **registered.as_json()}
 
     return [put_app, delete_app, set_privileged, set_owner, roll_back, check_app]
 
@@ -175,11 +199,12 @@ def _reading(service: AppsService) -> list[Any]:
         guards=[guard("apps.read", each=True)],
         summary="One app with the source of its newest version",
     )
-    async def get_app(request: Request[Any, Any, Any], app_id: FromPath[str]) -> dict[str, Any]:
-        await _insist(service, request, app_id, "apps.read")
+    async def get_app(request: Request[Any, Any, Any], app_id: FromPath[str]) -> Response[dict[str, Any]]:
+        await insist(service, request, app_id, "apps.read")
         app = await service.get(id_of(app_id))
         version = await service.version(app.id, app.newest)
-        return {**app.as_json(), "version": version.as_json(), "source": version.source}
+        body = {**app.as_json(), "version": version.as_json(), "source": version.source}
+        return Response(body, headers={"ETag": f'"{app.newest}"'})
 
     @get(
         "/{app_id:str}/versions",
@@ -187,7 +212,7 @@ def _reading(service: AppsService) -> list[Any]:
         summary="Its versions, the newest first",
     )
     async def list_versions(request: Request[Any, Any, Any], app_id: FromPath[str]) -> dict[str, Any]:
-        await _insist(service, request, app_id, "apps.read")
+        await insist(service, request, app_id, "apps.read")
         return {"versions": [version.as_json() for version in await service.versions(id_of(app_id))]}
 
     @get(
@@ -198,7 +223,7 @@ def _reading(service: AppsService) -> list[Any]:
     async def get_version(
         request: Request[Any, Any, Any], app_id: FromPath[str], number: FromPath[int]
     ) -> dict[str, Any]:
-        await _insist(service, request, app_id, "apps.read")
+        await insist(service, request, app_id, "apps.read")
         if not 0 < number < _VERSION_MAX:
             raise AppNotFoundError
         version = await service.version(id_of(app_id), number)
@@ -215,7 +240,7 @@ def _reading(service: AppsService) -> list[Any]:
         before: Annotated[int, QueryParameter(name="from", ge=1, lt=_VERSION_MAX)],
         after: Annotated[int, QueryParameter(name="to", ge=1, lt=_VERSION_MAX)],
     ) -> dict[str, Any]:
-        await _insist(service, request, app_id, "apps.read")
+        await insist(service, request, app_id, "apps.read")
         text = await service.diff((await service.get(id_of(app_id))).id, before, after)
         return {"from": before, "to": after, "diff": text}
 
@@ -225,16 +250,16 @@ def _reading(service: AppsService) -> list[Any]:
         summary="What it registered, and whether that is served",
     )
     async def get_routes(request: Request[Any, Any, Any], app_id: FromPath[str]) -> dict[str, Any]:
-        await _insist(service, request, app_id, "apps.read")
+        await insist(service, request, app_id, "apps.read")
         serving = await service.routes_of(id_of(app_id))
         if serving is None:
-            return {"served": False, "routes": []}
-        return {"served": serving.privileged, "routes": [route.as_json() for route in serving.routes]}
+            return {"served": False, **Registered().as_json()}
+        return {"served": serving.privileged, **serving.registered.as_json()}
 
     return [list_apps, get_app, list_versions, get_version, get_diff, get_routes]
 
 
-async def _insist(service: AppsService, request: Request[Any, Any, Any], app_id: str, action: str) -> None:
+async def insist(service: AppsService, request: Request[Any, Any, Any], app_id: str, action: str) -> None:
     """Refuse whoever may not do this to this app; who makes a new one becomes its owner, and needs ``apps.create``.
 
     Nobody learns from the refusal whether there is such an app.
@@ -250,9 +275,46 @@ def _resource(app: App) -> Resource:
     return Resource("app", app.id, app.owner)
 
 
-async def _source_of(request: Request[Any, Any, Any]) -> str:
-    """The source that was sent; empty when none was, which means the one that is there."""
+def _expected(request: Request[Any, Any, Any]) -> int | None:
+    """The version that ``If-Match`` (RFC 9110, 13.1.1) says is the newest."""
+    given = request.headers.get("if-match", "").strip().removeprefix("W/").strip('"')
+    if given in ("", "*"):
+        return None
+    if not given.isdecimal() or int(given) >= _VERSION_MAX:
+        raise BadRequestError("If-Match holds the number of a version", details={"field": "If-Match"})
+    return int(given)
+
+
+async def uploaded(request: Request[Any, Any, Any], main: str, tags: Sequence[str] | None) -> Uploaded:
+    """What was sent: one source, or a form of files. An empty source: nothing, which means what is there."""
+    kind = request.headers.get("content-type", "")
+    body = await request.body()
+    if kind.lower().startswith("multipart/form-data"):
+        return await asyncio.to_thread(_from_form, kind, body, main, tuple(tags or ()))
     try:
-        return (await request.body()).decode()
+        source = body.decode()
     except UnicodeDecodeError as error:
         raise BadRequestError(f"the source is not UTF-8 (byte {error.start})") from error
+    name = main or _MAINS.get(kind.partition(";")[0].strip().lower(), "app.js")
+    if name not in MAIN_NAMES:
+        raise BadRequestError(f"main is one of {', '.join(MAIN_NAMES)}", details={"field": "main"})
+    return Uploaded(source=source, main=name, tags=tuple(tags or ()))
+
+
+def _from_form(kind: str, body: bytes, main: str, tags: Sequence[str]) -> Uploaded:
+    form = Form(kind)
+    try:
+        form.feed(body)
+        form.feed(b"")
+        files = {asset_name(one.name or one.field): b"".join(pieces(one)) for one in form.uploads}
+    finally:
+        form.close()
+    files |= {asset_name(name): text.encode() for name, text in form.fields.items()}
+    found = main or next((name for name in MAIN_NAMES if name in files), "")
+    if found not in files or found not in MAIN_NAMES:
+        raise BadRequestError(f"one of the files has to be the source: {', '.join(MAIN_NAMES)}")
+    try:
+        source = files.pop(found).decode()
+    except UnicodeDecodeError as error:
+        raise BadRequestError(f"{found} is not UTF-8 (byte {error.start})") from error
+    return Uploaded(source=source, main=found, files=files, tags=tags)

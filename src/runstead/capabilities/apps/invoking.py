@@ -5,15 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
-from runstead.capabilities.apps.hostcalls import Caller, HostApi
-from runstead.capabilities.apps.model import App, Route, Version
-from runstead.capabilities.apps.ports import LogSink
-from runstead.capabilities.apps.registration import routes_of
+import msgspec
+
+from runstead.capabilities.apps.console import AppConsole
+from runstead.capabilities.apps.hostcalls import Caller, HostApi, Session
+from runstead.capabilities.apps.model import App, Version
+from runstead.capabilities.apps.registration import registered_of
+from runstead.capabilities.apps.responding import NAME as RESPONSE
+from runstead.capabilities.apps.responding import Streamed
 from runstead.capabilities.apps.settings import AppsSettings
+from runstead.capabilities.apps.sources import Compiled
+from runstead.capabilities.apps.sources.maps import SourceMap
 from runstead.capabilities.apps.stage import Serving, Target
-from runstead.kernel.clock import Clock, rfc3339
+from runstead.capabilities.apps.uploads import NAME as UPLOADS
+from runstead.capabilities.apps.uploads import Upload
+from runstead.kernel.clock import rfc3339
 from runstead.kernel.errors import RunsteadError
 from runstead.platform.execution.script import (
     Invocation,
@@ -28,21 +37,24 @@ from runstead.platform.execution.script import (
 #: Methods that change nothing (RFC 9110, 9.2.1).
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Calls that hold the script up until others have answered.
-_BLOCKING: Final = re.compile(r"fetchSync|database\s*[.\[]|executeGraphQL|McpClient")
-#: Characters of a source in the log store; the whole id is in the context.
-_LOG_SOURCE_CHARS_MAX: Final = 64
+_BLOCKING: Final = re.compile(r"fetchSync|database\s*[.\[]|executeGraphQL|assetStorage|convert\s*[.\[]")
+#: Old scripts call fetch without waiting for it; they say so in a comment or in their manifest.
+_SYNCHRONOUS: Final = re.compile(r"""fetch["']?\s*:\s*["']sync["']""")
+_FACADE: Final = "globalThis.fetch = engine.fetchSync;"
+_PLACE: Final = re.compile(
+    r"(?P<before>.*?\(?)(?P<file>[^()\s]+):(?P<line>\d+):(?P<column>\d+)(?P<after>\)?)"
+)
 
 
 class Invoker:
     """The one way from apps to the script pool."""
 
     def __init__(
-        self, *, settings: AppsSettings, pool: ScriptPool, host: HostApi, logs: LogSink, clock: Clock
+        self, *, settings: AppsSettings, pool: ScriptPool, host: HostApi, console: AppConsole
     ) -> None:
         self._pool = pool
         self._host = host
-        self._logs = logs
-        self._clock = clock
+        self._console = console
         self._wait_seconds = settings.request_timeout_ms / 1000
         self._limits = ScriptLimits(
             script_seconds=settings.script_timeout_ms / 1000,
@@ -52,20 +64,23 @@ class Invoker:
         )
         self._blocking = replace(self._limits, may_block=True)
 
-    async def check(self, app_id: str, source: str) -> None:
+    async def check(self, app_id: str, main: str, compiled: Compiled) -> None:
         """Parse only.
 
         :raises ScriptSyntaxError: says where.
         """
-        await self._pool.run(_program(app_id, source), Invocation(kind="check", limits=self._limits))
+        program = program_of(app_id, main, compiled)
+        await self._pool.run(program, Invocation(kind="check", limits=self._limits))
 
-    async def init(self, app: App, version: Version, *, is_startup: bool) -> Serving:
+    async def init(self, app: App, version: Version, *, is_startup: bool, dry: bool = False) -> Serving:
         """Run ``init`` and check what it registers.
 
+        :param dry: nothing that it changes stays.
         :raises ScriptError: it failed.
         :raises UnprocessableError: it registers what cannot be.
         """
-        program = _program(app.id, version.source)
+        compiled = compiled_of(version)
+        program = program_of(app.id, version.main, compiled)
         context = {
             "scriptName": app.id,
             "version": version.number,
@@ -73,67 +88,140 @@ class Invoker:
             "isStartup": is_startup,
         }
         invocation = Invocation(function="init", argument=context, limits=self._limits_of(program))
-        outcome = await self._run(Caller(app.id), program, invocation, request_id="")
-        routes = routes_of(outcome.registrations)
-        return Serving(app.id, version.number, program, routes, app.privileged)
+        session = Session(Caller(app.id), dry=dry)
+        outcome = await self._run(session, program, invocation, request_id="", places=compiled.places())
+        registered = registered_of(outcome.registrations)
+        return Serving(app.id, version.number, program, registered, app.privileged, compiled.places())
 
     async def call(
-        self, target: Target, request: Mapping[str, Any], caller: Caller, *, request_id: str
+        self,
+        target: Target,
+        request: Mapping[str, Any],
+        caller: Caller,
+        *,
+        request_id: str,
+        kind: str = "httpRoute",
+        streamed: Streamed | None = None,
+        uploads: Sequence[Upload] = (),
     ) -> Outcome:
         """Call the handler of a route.
 
+        :param kind: ``httpRoute``, or ``stream`` for the customizer of one.
         :raises ScriptError: it failed.
         """
-        route: Route = target.route
-        argument = {
-            "request": request,
-            "kind": "httpRoute",
-            "invocationId": request_id,
-            "args": {},
-            "user": caller.described(),
-        }
-        program = target.serving.program
-        invocation = Invocation(
-            function=route.handler,
-            argument=argument,
-            limits=self._limits_of(program),
+        session = Session(caller, kept={RESPONSE: streamed, UPLOADS: uploads})
+        return await self.invoke(
+            target.serving,
+            target.route.handler,
+            session,
+            kind=kind,
+            request=request,
+            request_id=request_id,
             repeatable=request["method"] in _SAFE,
         )
-        return await self._run(caller, program, invocation, request_id=request_id)
+
+    async def invoke(
+        self,
+        serving: Serving,
+        function: str,
+        session: Session,
+        *,
+        kind: str,
+        request: Mapping[str, Any] | None = None,
+        args: Mapping[str, Any] | None = None,
+        request_id: str = "",
+        repeatable: bool = False,
+    ) -> Outcome:
+        """Call a function of an app.
+
+        :param kind: what it is called for: ``httpRoute``, ``stream``, ``timer``, ``message``, ``test``, ``eval``.
+        :raises ScriptError: it failed.
+        """
+        argument = {
+            "request": request,
+            "kind": kind,
+            "invocationId": request_id,
+            "args": args or {},
+            "user": session.caller.described(),
+        }
+        program = serving.program
+        invocation = Invocation(
+            function=function,
+            argument=argument,
+            limits=self._limits_of(program),
+            repeatable=repeatable,
+        )
+        return await self._run(session, program, invocation, request_id=request_id, places=serving.places)
 
     def _limits_of(self, program: Program) -> ScriptLimits:
         """A script that can wait within a turn has the whole time of the request, of which it may run as long as any other."""
-        return self._blocking if _BLOCKING.search(program.source) else self._limits
+        texts = (program.source, *(text for _, text in program.modules))
+        return self._blocking if any(map(_BLOCKING.search, texts)) else self._limits
 
     async def _run(
-        self, caller: Caller, program: Program, invocation: Invocation, *, request_id: str
+        self,
+        session: Session,
+        program: Program,
+        invocation: Invocation,
+        *,
+        request_id: str,
+        places: Mapping[str, SourceMap],
     ) -> Outcome:
-        app_id, calls = caller.app_id, self._host.session(caller)
+        app_id, streamed, succeeded = session.caller.app_id, session.kept.get(RESPONSE), False
         try:
             outcome = await self._pool.run(
-                program, invocation, host_calls=calls, wait_seconds=self._wait_seconds
+                program,
+                invocation,
+                host_calls=partial(self._host.call, session),
+                wait_seconds=self._wait_seconds,
+                on_start=streamed.clocks.append if streamed is not None else None,
             )
+            succeeded = not session.dry
         except ScriptError as error:
+            if isinstance(error, ScriptThrewError) and places:
+                error.frames = tuple(_original(frame, app_id, places) for frame in error.frames)
             self.log(app_id, [*error.console, ("error", told(error))], request_id)
             raise
+        finally:
+            if session.endings:
+                await session.end(succeeded)
         self.log(app_id, outcome.console, request_id)
         return outcome
 
     def log(self, app_id: str, lines: Iterable[tuple[str, str]], request_id: str) -> None:
         """Write lines into the log of an app."""
         for level, text in lines:
-            self._logs.emit(
-                source=f"app:{app_id}"[:_LOG_SOURCE_CHARS_MAX],
-                level=level,
-                message=text,
-                at=self._clock.now(),
-                request_id=request_id,
-                context={"app": app_id},
-            )
+            self._console.write(app_id, level, text, request_id=request_id)
 
 
-def _program(app_id: str, source: str) -> Program:
-    return Program.of(f"{app_id}.js", source)
+def compiled_of(version: Version) -> Compiled:
+    """What the engine gets of a version."""
+    if version.compiled is None:
+        return Compiled(source=version.source)
+    return msgspec.json.decode(version.compiled, type=Compiled)
+
+
+def program_of(app_id: str, main: str, compiled: Compiled) -> Program:
+    """What the pool takes."""
+    source, modules = compiled.source, list(compiled.modules)
+    if _SYNCHRONOUS.search(source):
+        # In the same line as the first of the author's: no line moves.
+        source = f"{_FACADE}{source}"
+        if modules:
+            modules[-1] = (modules[-1][0], f"{_FACADE}{modules[-1][1]}")
+    return Program.of(f"{app_id}.js" if main == "app.js" else f"{app_id}/{main}", source, modules)
+
+
+def _original(frame: str, app_id: str, places: Mapping[str, SourceMap]) -> str:
+    """A frame of a stack trace as the author's own file has it."""
+    found = _PLACE.fullmatch(frame)
+    if found is None:
+        return frame
+    name = found["file"].removeprefix(f"{app_id}/")
+    source = places.get(name)
+    place = source.original(int(found["line"]), int(found["column"])) if source is not None else None
+    line, column = place or (found["line"], found["column"])
+    return f"{found['before']}{name}:{line}:{column}{found['after']}"
 
 
 def reason(error: RunsteadError) -> str:

@@ -9,6 +9,7 @@ import re
 from typing import Final
 from urllib.parse import unquote
 
+from runstead.capabilities.apps.assets.store import ASSET_BYTES_MAX
 from runstead.capabilities.apps.model import SUBRESOURCES
 from runstead.kernel.capability import Scope
 from runstead.kernel.limits import MIB
@@ -17,9 +18,12 @@ from runstead.platform.http import BodyLimit
 PREFIX: Final = "/api/apps/"
 #: Sources may be so large on the wire; ``apps.script_max_bytes`` decides.
 SOURCE_BYTES_MAX: Final = 4 * MIB
+#: And forms of files, which go through memory.
+FORM_BYTES_MAX: Final = 32 * MIB
 BODY_LIMITS: Final = (
     BodyLimit(re.compile(r"/api/apps/.+", re.DOTALL), SOURCE_BYTES_MAX, "PUT"),
     BodyLimit(re.compile(r"/api/apps/.+/check", re.DOTALL), SOURCE_BYTES_MAX, "POST"),
+    BodyLimit(re.compile(r"/api/apps/.+/assets/.+", re.DOTALL), ASSET_BYTES_MAX, "PUT"),
 )
 
 

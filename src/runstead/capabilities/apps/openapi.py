@@ -20,6 +20,11 @@ _DECLARABLE: Final[Mapping[str, Callable[[Any], bool]]] = {
         isinstance(value, dict) and bool(value) and all(map(_is_response, value.items()))
     ),
 }
+_ANSWERS: Final = {
+    "handler": "What the app answers.",
+    "stream": "A stream of events (text/event-stream).",
+    "asset": "The file.",
+}
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -72,8 +77,8 @@ def _operation(app_id: str, route: Route) -> Mapping[str, Any]:
     return {
         "operationId": f"app {app_id} {route.method} {route.path}",
         "tags": [f"app {app_id}"],
-        "summary": f"{route.handler} of {app_id}",
-        "responses": {"default": {"description": "What the app answers."}},
+        "summary": f"{route.handler or route.asset or 'stream'} of {app_id}",
+        "responses": {"default": {"description": _ANSWERS[route.kind]}},
         "security": [],
         **({"parameters": parameters} if parameters else {}),
         **declared,

@@ -9,21 +9,45 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final
 
-from runstead.capabilities.apps.errors import AppInitError, AppNotFoundError, RouteConflictError
+import msgspec
+
+from runstead.capabilities.apps.assets import AssetStore
+from runstead.capabilities.apps.assets.store import manifest_of
+from runstead.capabilities.apps.database import AppDatabases
+from runstead.capabilities.apps.errors import (
+    AppInitError,
+    AppNotFoundError,
+    RouteConflictError,
+    VersionConflictError,
+)
+from runstead.capabilities.apps.events import Timers
 from runstead.capabilities.apps.folders import FolderApp
-from runstead.capabilities.apps.hostcalls import Caller, HostApi
+from runstead.capabilities.apps.hostcalls import Caller
 from runstead.capabilities.apps.invoking import Invoker, frames_of, reason
-from runstead.capabilities.apps.model import App, Put, Route, Version, VersionStatus, is_app_id
-from runstead.capabilities.apps.ports import LogSink
+from runstead.capabilities.apps.model import (
+    App,
+    Put,
+    Registered,
+    Route,
+    Uploaded,
+    Version,
+    VersionStatus,
+    is_app_id,
+)
 from runstead.capabilities.apps.routes import Match, OtherMethods
 from runstead.capabilities.apps.settings import AppsSettings
+from runstead.capabilities.apps.sources import Compiled, Compiler, is_module
 from runstead.capabilities.apps.stage import Serving, Stage, Target
 from runstead.capabilities.apps.starting import Starter
-from runstead.capabilities.apps.store import AppStore, digest_of
+from runstead.capabilities.apps.store import AppStore, Written, digest_of
+from runstead.capabilities.apps.streams import StreamHub
+from runstead.capabilities.apps.trying import Trials
 from runstead.kernel.clock import Clock
 from runstead.kernel.errors import BadRequestError, RunsteadError, TooLargeError, UnavailableError
 from runstead.platform.execution.script import Outcome, ScriptPool
 
+#: Files that programs import.
+SOURCE_ENDINGS: Final = (".js", ".mjs", ".ts", ".tsx", ".jsx", ".json")
 #: Who wrote the versions that come from folders.
 FOLDER_AUTHOR: Final = "folder"
 
@@ -40,48 +64,97 @@ class AppsService:
         *,
         settings: AppsSettings,
         store: AppStore,
+        stage: Stage,
         pool: ScriptPool,
-        host: HostApi,
-        logs: LogSink,
+        invoker: Invoker,
+        assets: AssetStore,
+        timers: Timers,
+        databases: AppDatabases | None,
+        streams: StreamHub,
         clock: Clock,
     ) -> None:
         self.settings = settings
         self._store = store
         self._pool = pool
+        self.assets = assets
+        self._compiler = Compiler()
+        self.trials = Trials(
+            store=store, stage=stage, invoker=invoker, assets=assets, compiler=self._compiler
+        )
         self._clock = clock
-        self._stage = Stage()
+        self._stage = stage
         self._changing = asyncio.Lock()
-        self._invoker = Invoker(settings=settings, pool=pool, host=host, logs=logs, clock=clock)
+        self._timers = timers
+        self._databases = databases
+        self._streams = streams
+        self._invoker = invoker
         self._starter = Starter(
-            store=store, stage=self._stage, invoker=self._invoker, clock=clock, changing=self._changing
+            store=store, stage=stage, invoker=invoker, timers=timers, clock=clock, changing=self._changing
         )
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Initialise every app; one that fails is retried in the background and stops nobody else."""
-        async with self._starter.opened(self.settings.folders, self._upsert):
+        async with self._starter.opened(self.settings.folders, self.upsert):
             yield
 
-    async def check(self, app_id: str, source: str) -> None:
-        """Parse only.
+    async def compile(self, app_id: str, upload: Uploaded) -> Compiled:
+        """Make a program and parse it; nothing is run or kept.
 
         :raises ScriptSyntaxError: says where.
+        :raises UnprocessableError: an import leads nowhere, or TypeScript is not valid.
         :raises TooLargeError: more than ``apps.script_max_bytes``.
         """
-        if (size := len(source.encode())) > self.settings.script_max_bytes:
+        if (size := len(upload.source.encode("utf-8", "replace"))) > self.settings.script_max_bytes:
             raise TooLargeError(
                 f"the source has {size} bytes; {self.settings.script_max_bytes} are allowed (apps.script_max_bytes)",
                 details={"bytes_max": self.settings.script_max_bytes},
             )
-        await self._invoker.check(app_id, source)
+        files = {name: content.decode("utf-8", "replace") for name, content in upload.files.items()}
+        if is_module(upload.source):
+            kept = [one for one in await self.assets.list(app_id) if one.name.endswith(SOURCE_ENDINGS)]
+            files = {**await self.assets.texts(app_id, manifest_of(kept)), **files}
+        compiled = await self._compiler.compile(upload.main, upload.source, files)
+        await self._invoker.check(app_id, upload.main, compiled)
+        return compiled
+
+    async def check(self, app_id: str, upload: Uploaded) -> Registered:
+        """What a version would register: it is parsed and its ``init`` is run, and nothing stays of it.
+
+        :raises AppInitError: its init fails.
+        """
+        compiled = await self.compile(app_id, upload)
+        now = self._clock.now()
+        app = App(id=app_id, owner="", privileged=False, created_at=now, serving=None, newest=0)
+        version = Version(
+            number=0, source=upload.source, digest="", author="", message="", created_at=now, status=VersionStatus.NEW,
+            main=upload.main, compiled=_kept(upload, compiled),
+        )  # fmt: skip
+        try:
+            serving = await self._invoker.init(app, version, is_startup=False, dry=True)
+            self._stage.prepare(replace(serving, privileged=True))
+        except RunsteadError as error:
+            if isinstance(error, RouteConflictError | UnavailableError):
+                raise
+            raise _init_error(app, version, error) from error
+        return serving.registered
 
     async def put(
-        self, app_id: str, source: str, *, author: str, message: str = "", privileged: bool | None = None
+        self,
+        app_id: str,
+        upload: Uploaded,
+        *,
+        author: str,
+        message: str = "",
+        privileged: bool | None = None,
+        expected: int | None = None,
     ) -> Put:
         """Take a new version, initialise it and serve it.
 
         :param privileged: None leaves it as it is.
+        :param expected: the version that has to be the newest, or nothing is changed.
         :raises BadRequestError: the id is malformed.
+        :raises VersionConflictError: another version is the newest.
         :raises ScriptSyntaxError: the source does not parse; nothing is kept.
         :raises AppInitError: its init failed; the version is kept as failed, the one before goes on serving.
         :raises RouteConflictError: another app serves one of its routes; kept as failed too.
@@ -91,17 +164,43 @@ class AppsService:
                 "an app id is made of a-z, 0-9, - and _ in parts with slashes between them, 128 characters at most",
                 details={"field": "id"},
             )
-        await self.check(app_id, source)
+        compiled = await self.compile(app_id, upload)
         async with self._changing:
-            app, version = await self._store.add_version(
-                app_id, source=source, author=author, message=message, at=self._clock.now()
-            )
+            try:
+                app, version = await self._store.add_version(
+                    app_id,
+                    Written(
+                        source=upload.source,
+                        main=upload.main,
+                        files={name: digest_of(content) for name, content in upload.files.items()},
+                        tags=upload.tags,
+                        compiled=_kept(upload, compiled),
+                    ),
+                    author=author,
+                    message=message,
+                    at=self._clock.now(),
+                    expected=expected,
+                )
+            except VersionConflictError as error:
+                raise await self._with_both(app_id, error) from None
+            for name, content in upload.files.items():
+                await self.assets.put(app_id, name, content, author=author)
             serving = await self._activate(app, version, privileged)
         return Put(
             app=await self.get(app_id),
             version=await self.version(app_id, version.number),
-            routes=serving.routes,
+            registered=serving.registered,
         )
+
+    async def _with_both(self, app_id: str, error: VersionConflictError) -> VersionConflictError:
+        """Who lost a race sees what it expected and what there is."""
+        both = {"expected": error.expected, "current": error.current}
+        found = {name: await self._store.version(app_id, number) for name, number in both.items()}
+        error.details = {
+            name: None if version is None else {**version.as_json(), "source": version.source}
+            for name, version in found.items()
+        }
+        return error
 
     async def rollback(self, app_id: str, number: int, *, author: str) -> Put:
         """Serve an earlier source again, as a new version: what was is never changed.
@@ -109,7 +208,9 @@ class AppsService:
         :raises AppNotFoundError: there is no such version.
         """
         version = await self.version((await self.get(app_id)).id, number)
-        return await self.put(app_id, version.source, author=author, message=f"as it was in version {number}")
+        files = {name: await self.assets.content(app_id, digest) for name, digest in version.files.items()}
+        upload = Uploaded(source=version.source, main=version.main, files=files)
+        return await self.put(app_id, upload, author=author, message=f"as it was in version {number}")
 
     async def diff(self, app_id: str, before: int, after: int) -> str:
         """What changed between two versions, as a unified diff."""
@@ -132,15 +233,24 @@ class AppsService:
             raise _init_error(app, version, error) from error
         await self._store.ready(app.id, version.number, privileged=privileged)
         swap()
+        await self._timers.replace(app.id, serving.registered.timers, is_startup=False)
         self._starter.forget(app.id)
         return serving
 
-    async def _upsert(self, found: FolderApp) -> None:
+    async def upsert(self, found: FolderApp) -> None:
+        """Put the app of a folder into service, if it is not in service as it stands there."""
         app = await self._store.get(found.app_id)
         newest = await self._store.version(found.app_id, app.newest) if app else None
-        if app is None or newest is None or newest.digest != digest_of(found.source):
+        upload = Uploaded(source=found.source, main=found.main, files=found.files)
+        digests = {name: digest_of(content) for name, content in found.files.items()}
+        is_new = newest is None or (newest.digest, newest.main, newest.files) != (
+            digest_of(found.source),
+            found.main,
+            digests,
+        )
+        if app is None or newest is None or is_new:
             await self.put(
-                found.app_id, found.source, author=FOLDER_AUTHOR, message="from its folder", privileged=True
+                found.app_id, upload, author=FOLDER_AUTHOR, message="from its folder", privileged=True
             )
         elif newest.status is not VersionStatus.READY:
             # The same source that failed before: perhaps it was not its fault. No new version for that.
@@ -148,13 +258,13 @@ class AppsService:
                 await self._activate(app, newest, privileged=True)
 
     async def call(
-        self, target: Target, request: Mapping[str, Any], caller: Caller, *, request_id: str
+        self, target: Target, request: Mapping[str, Any], caller: Caller, **options: Any
     ) -> Outcome:
-        """Call the handler of a route.
+        """Call the handler of a route; see :meth:`Invoker.call`.
 
         :raises ScriptError: it failed.
         """
-        return await self._invoker.call(target, request, caller, request_id=request_id)
+        return await self._invoker.call(target, request, caller, **options)
 
     def note(self, target: Target, level: str, text: str, *, request_id: str) -> None:
         """Write a line of ours into the log of an app."""
@@ -230,7 +340,10 @@ class AppsService:
             if not await self._store.delete(app_id):
                 raise AppNotFoundError(f"there is no app {app_id[:128]!r}")
             self._stage.remove(app_id)
+            self._streams.remove(app_id)
             self._starter.forget(app_id)
+            if self._databases is not None:
+                await self._databases.remove(app_id)
 
     def figures(self) -> Mapping[str, Any]:
         """For the health page.
@@ -245,6 +358,13 @@ class AppsService:
             "sealed": self._pool.sealed,
             **self._pool.figures(),
         }
+
+
+def _kept(upload: Uploaded, compiled: Compiled) -> str | None:
+    """As it is stored; nothing where the source is what the engine gets."""
+    if not compiled.modules and compiled.source == upload.source:
+        return None
+    return msgspec.json.encode(compiled).decode()
 
 
 def _init_error(app: App, version: Version, error: RunsteadError) -> AppInitError:

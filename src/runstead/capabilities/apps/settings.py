@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from runstead.capabilities.apps.database.limits import DatabaseSettings
 from runstead.kernel.limits import KIB, MIB
 from runstead.platform.config import SectionSpec
 from runstead.platform.egress.addresses import networks_of
@@ -51,6 +52,9 @@ class AppsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     body_max_bytes: Annotated[int, Meta(ge=1 * KIB, le=8 * MIB, description="Size of a request body.")] = (
         1 * MIB
     )
+    upload_max_bytes: Annotated[
+        int, Meta(ge=1 * KIB, le=10 * 1024 * MIB, description="Size of a form with files.")
+    ] = 64 * MIB
     response_max_bytes: Annotated[
         int, Meta(ge=1 * KIB, le=16 * MIB, description="Size of a response body.")
     ] = 10 * MIB
@@ -62,7 +66,21 @@ class AppsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             description="What sharedStorage and personalStorage of one app may hold.",
         ),
     ] = 50 * MIB
+    stream_connections_max: Annotated[
+        int, Meta(ge=1, le=100_000, description="Clients that may listen to streams of apps at once.")
+    ] = 5000
     fetch: FetchSettings = FetchSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    asset_bytes: Annotated[
+        int, Meta(ge=1 * MIB, le=100 * 1024 * MIB, description="Files of one app, all versions together.")
+    ] = 256 * MIB
+    webhook_back_off_seconds: Annotated[
+        tuple[Annotated[float, Meta(ge=0.01, le=86_400)], ...],
+        Meta(
+            max_length=20,
+            description="Pauses before a webhook is tried again; after the last one it has failed.",
+        ),
+    ] = (10.0, 60.0, 300.0, 1800.0, 7200.0)
     strict_responses: Annotated[
         bool, Meta(description="Refuse responses with mistakes instead of mending them with a warning.")
     ] = False

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from runstead.capabilities.apps.errors import RouteConflictError
-from runstead.capabilities.apps.model import Route
+from runstead.capabilities.apps.model import Registered, Route
 from runstead.capabilities.apps.routes import Match, OtherMethods, RouteTable
+from runstead.capabilities.apps.sources.maps import SourceMap
 from runstead.platform.execution.script import Program
 
 
@@ -18,9 +19,11 @@ class Serving:
     app_id: str
     version: int
     program: Program
-    routes: tuple[Route, ...]
+    registered: Registered
     #: Only then are the routes served.
     privileged: bool
+    #: The way back to what the author wrote, by name of the file.
+    places: Mapping[str, SourceMap] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,10 @@ class Stage:
 
     def get(self, app_id: str) -> Serving | None:
         return self._serving.get(app_id)
+
+    def all(self) -> Iterable[Serving]:
+        """Everything that serves, the restricted ones too."""
+        return tuple(self._serving.values())
 
     def prepare(self, serving: Serving) -> Callable[[], None]:
         """Make the table in which it serves instead of the version before; what comes back swaps it in.
@@ -93,7 +100,7 @@ class Stage:
             (one.app_id, route.method, route.path, Target(one, route))
             for one in serving.values()
             if one.privileged
-            for route in one.routes
+            for route in one.registered.routes
         )
 
         def swap() -> None:

@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from runstead.capabilities.apps.events import Timers
 from runstead.capabilities.apps.folders import FolderApp, read_folders
 from runstead.capabilities.apps.invoking import Invoker, reason
 from runstead.capabilities.apps.model import App
@@ -34,11 +35,19 @@ class Starter:
     """Brings every app into service; one that fails stops nobody else and is tried again, at growing intervals, for ever."""
 
     def __init__(
-        self, *, store: AppStore, stage: Stage, invoker: Invoker, clock: Clock, changing: asyncio.Lock
+        self,
+        *,
+        store: AppStore,
+        stage: Stage,
+        invoker: Invoker,
+        timers: Timers,
+        clock: Clock,
+        changing: asyncio.Lock,
     ) -> None:
         self._store = store
         self._stage = stage
         self._invoker = invoker
+        self._timers = timers
         self._clock = clock
         self._changing = changing
         self._retries: dict[str, asyncio.Task[None]] = {}
@@ -86,8 +95,12 @@ class Starter:
 
         async with self._changing:
             ready = [serving for serving in await asyncio.gather(*map(init, apps)) if serving is not None]
-            for app_id, error in self._stage.put_all(ready).items():
+            refused = self._stage.put_all(ready)
+            for app_id, error in refused.items():
                 self._failed(app_id, error)
+            for serving in ready:
+                if serving.app_id not in refused:
+                    await self._timers.replace(serving.app_id, serving.registered.timers, is_startup=True)
 
     async def _init(self, app: App) -> Serving | None:
         try:
@@ -119,6 +132,7 @@ class Starter:
                     continue
                 try:
                     self._stage.put(serving)
+                    await self._timers.replace(app_id, serving.registered.timers, is_startup=True)
                 except RunsteadError as error:
                     self._failed(app_id, error)
         self.forget(app_id)

@@ -85,5 +85,31 @@ class AppStorage:
         await self._db.write(lambda connection: connection.execute(gone).rowcount)
 
 
+class DryStorage:
+    """What would be kept, over what is: for runs of which nothing stays."""
+
+    def __init__(self, storage: AppStorage) -> None:
+        self._storage = storage
+        self._changed: dict[tuple[str, str, str], str | None] = {}
+        self._cleared: set[tuple[str, str]] = set()
+
+    async def get(self, app_id: str, owner: str, key: str) -> str | None:
+        if (app_id, owner, key) in self._changed:
+            return self._changed[app_id, owner, key]
+        if (app_id, owner) in self._cleared:
+            return None
+        return await self._storage.get(app_id, owner, key)
+
+    async def set(self, app_id: str, owner: str, key: str, value: str) -> None:
+        self._changed[app_id, owner, key] = value
+
+    async def remove(self, app_id: str, owner: str, key: str) -> None:
+        self._changed[app_id, owner, key] = None
+
+    async def clear(self, app_id: str, owner: str) -> None:
+        self._changed = {key: value for key, value in self._changed.items() if key[:2] != (app_id, owner)}
+        self._cleared.add((app_id, owner))
+
+
 def _is(app_id: str, owner: str) -> sa.ColumnElement[bool]:
     return (items.c.app_id == app_id) & (items.c.owner == owner)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 
+from runstead.capabilities.apps.errors import VersionConflictError
 from runstead.capabilities.apps.model import App, Version, VersionStatus
 from runstead.capabilities.apps.ports import Release, release_nothing
 from runstead.kernel.clock import parse_rfc3339, rfc3339
@@ -36,16 +41,48 @@ versions = sa.Table(
     sa.Column("created_at", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("error", sa.Text, nullable=True),
+    sa.Column("main", sa.Text, nullable=False, server_default="app.js"),
+    # JSON: name → digest.
+    sa.Column("files", sa.Text, nullable=False, server_default="{}"),
+    # JSON: a list of texts.
+    sa.Column("tags", sa.Text, nullable=False, server_default="[]"),
+    sa.Column("compiled", sa.Text, nullable=True),
 )
 
 
-#: Everything but the source, which is large.
-_FACTS = [column for column in versions.c if column.name != "source"]
+#: Tables whose rows end with their app.
+_OF_AN_APP: Final = ("apps_storage", "apps_assets", "apps_blobs", "apps_timers", "apps_deliveries")
+#: Versions of one app that are kept, beside those with a tag.
+VERSIONS_KEPT: Final = 100
+#: Everything but the sources, which are large.
+_FACTS = [column for column in versions.c if column.name not in ("source", "compiled")]
 
 
-def digest_of(source: str) -> str:
-    """SHA-256 of a source in UTF-8, in hexadecimal."""
-    return hashlib.sha256(source.encode()).hexdigest()
+def digest_of(content: str | bytes) -> str:
+    """SHA-256 of a source (in UTF-8) or of a file, in hexadecimal."""
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What an author handed in."""
+
+    source: str
+    main: str = "app.js"
+    files: Mapping[str, str] = field(default_factory=dict)
+    tags: Sequence[str] = ()
+    compiled: str | None = None
+
+
+def _outdated(app_id: str, newest: int) -> sa.Delete:
+    """Versions beyond what is kept, but for the one that serves and those that have a tag."""
+    serving = sa.select(sa.func.coalesce(apps.c.serving, 0)).where(apps.c.id == app_id).scalar_subquery()
+    return versions.delete().where(
+        (versions.c.app_id == app_id)
+        & (versions.c.number <= newest - VERSIONS_KEPT)
+        & (versions.c.number != serving)
+        & (versions.c.tags == "[]")
+    )
 
 
 class AppStore:
@@ -57,15 +94,29 @@ class AppStore:
         self._released = release or release_nothing
 
     async def add_version(
-        self, app_id: str, *, source: str, author: str, message: str, at: datetime
+        self,
+        app_id: str,
+        written: Written,
+        *,
+        author: str,
+        message: str,
+        at: datetime,
+        expected: int | None = None,
     ) -> tuple[App, Version]:
-        """Write a new version, and the (restricted) app when it is the first."""
+        """Write a new version, and the (restricted) app when it is the first.
+
+        :param expected: the version that has to be the newest.
+        :raises VersionConflictError: it is not.
+        """
+        source = written.source
         traced = self._trail.note(
             "app.put", resource=f"app:{app_id}", details={"message": message, "sha256": digest_of(source)}
         )
 
         def work(connection: sa.Connection) -> tuple[App, Version]:
             known = _app(connection, app_id)
+            if expected is not None and (known.newest if known else 0) != expected:
+                raise VersionConflictError(expected, known.newest if known else 0)
             number = known.newest + 1 if known else 1
             if known is None:
                 connection.execute(
@@ -91,8 +142,13 @@ class AppStore:
                     created_at=rfc3339(at),
                     status=VersionStatus.NEW,
                     error=None,
+                    main=written.main,
+                    files=json.dumps(dict(written.files)),
+                    tags=json.dumps(list(written.tags)),
+                    compiled=written.compiled,
                 )
             )
+            connection.execute(_outdated(app_id, number))
             app, version = _app(connection, app_id), _version(connection, app_id, number)
             assert app is not None and version is not None  # noqa: PT018, S101 - written above
             traced(connection)
@@ -153,7 +209,8 @@ class AppStore:
             connection.execute(versions.delete().where(versions.c.app_id == app_id))
             gone = bool(connection.execute(apps.delete().where(apps.c.id == app_id)).rowcount)
             if gone:
-                connection.execute(sa.text("DELETE FROM apps_storage WHERE app_id = :app"), {"app": app_id})
+                for table in _OF_AN_APP:
+                    connection.execute(sa.text(f"DELETE FROM {table} WHERE app_id = :app"), {"app": app_id})  # noqa: S608
                 self._released(connection, app_id)
                 traced(connection)
             return gone
@@ -210,5 +267,6 @@ def _as_app(row: sa.RowMapping) -> App:
 
 def _as_version(row: sa.RowMapping) -> Version:
     facts = {name: value for name, value in row.items() if name != "app_id"}
+    facts |= {"files": json.loads(row["files"]), "tags": json.loads(row["tags"])}
     read = {"created_at": parse_rfc3339(row["created_at"]), "status": VersionStatus(row["status"])}
-    return Version(**{"source": "", **facts, **read})
+    return Version(**{"source": "", "compiled": None, **facts, **read})

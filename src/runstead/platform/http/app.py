@@ -71,6 +71,7 @@ def build_app(
     # Not every dispatcher takes more than the server's default.
     limits = [limit for dispatcher in dispatchers for limit in getattr(dispatcher, "body_limits", ())]
     limits += [*body_limits, *body_limits_of(router)]
+    askable = [one.body_limit_of for one in dispatchers if hasattr(one, "body_limit_of")]
 
     # The first is the outermost.
     layers: list[Layer] = [
@@ -83,7 +84,7 @@ def build_app(
         partial(ErrorBoundary, redactor=redactor),
         *([partial(Transport, policy=settings.https)] if settings.https != "off" else ()),
         partial(OriginGuard, host=settings.host, allowed_hosts=settings.allowed_hosts),
-        partial(BodyLimiter, default=settings.body_max_bytes, limits=limits),
+        partial(BodyLimiter, default=settings.body_max_bytes, limits=limits, askable=askable),
         partial(Authentication, identity=identity, witness=witness),
         *([rates] if rates is not None else ()),
         partial(Csrf, identity=identity),

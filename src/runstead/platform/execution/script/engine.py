@@ -20,8 +20,9 @@ ConsoleFunction = Callable[[str, str], None]
 class Isolate(Protocol):
     """One sealed context with a heap and globals of its own. Nothing of it outlives :meth:`dispose`."""
 
-    def load(self, source: str, seconds: float) -> None:
-        """Run a program's top level. It is interrupted after ``seconds``.
+    def load(self, source: str, modules: list[list[str]], seconds: float) -> None:
+        """Run a program's top level: of the source, or of the last of the modules, ``[name, source]`` each. It is
+        interrupted after ``seconds``.
 
         :raises EngineError: it threw, or passed a limit.
         """
@@ -48,7 +49,7 @@ class Isolate(Protocol):
 class Engine(Protocol):
     """Makes isolates."""
 
-    def check(self, source: str) -> None:
+    def check(self, source: str, modules: list[list[str]]) -> None:
         """Parse only.
 
         :raises EngineError: with the failure ``syntax`` and the place.

@@ -33,7 +33,7 @@ class ScriptThrewError(ScriptError):
         super().__init__()
         self.name = name
         self.text = text
-        self.frames = tuple(frames)
+        self.frames: Sequence[str] = tuple(frames)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.text}"

@@ -17,8 +17,12 @@ from runstead.platform.execution.script.seccomp import worker_filter
 
 _SEALED: Final = Path(__file__).parent / "sealed"
 _BOOT: Final = "import sys; sys.path[:0] = sys.argv[2:]; from sealed.worker import main; main(sys.argv[1])"
-#: What each engine imports from elsewhere. Their folders are on the path themselves, for an extension module within one.
-_PACKAGES: Final = {"quickjs": ("jsbox",)}
+#: What each engine imports from elsewhere.
+_PACKAGES: Final = {
+    "quickjs": ("jsbox",),
+    "convert": ("markdown_it", "mdurl", "dotpromptz_handlebars"),
+    "lua": ("lupa",),
+}
 #: Where shared libraries are.
 _LIBRARIES: Final = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
 
@@ -84,9 +88,14 @@ def _packages(engine: str) -> list[Path]:
     return folders
 
 
+def _paths(packages: list[Path]) -> list[str]:
+    """Packages of which only an extension module inside is imported."""
+    return [str(one) for one in packages if one.name == "jsbox"]
+
+
 def _bare_command(engine: str) -> list[str]:
     packages = _packages(engine)
-    return _python(engine, str(_SEALED.parent), *map(str, packages), *(str(one.parent) for one in packages))
+    return _python(engine, str(_SEALED.parent), *_paths(packages), *(str(one.parent) for one in packages))
 
 
 def _sealed_command(engine: str, seccomp: int | None) -> list[str]:
@@ -102,7 +111,7 @@ def _sealed_command(engine: str, seccomp: int | None) -> list[str]:
         *binds,
         *("--ro-bind", str(_SEALED), "/app/sealed"),
         *("--remount-ro", "/", "--chdir", "/app", "--"),
-        *_python(engine, "/app", *(f"/app/{one.name}" for one in packages)),
+        *_python(engine, "/app", *_paths([Path("/app", one.name) for one in packages])),
     ]
 
 

@@ -98,10 +98,19 @@ class Program:
     file: str
     source: str
     digest: str
+    #: ``(name, source)`` of modules, each after those that it imports; the last is the program. None: the source is a script.
+    modules: Sequence[tuple[str, str]] = ()
 
     @classmethod
-    def of(cls, file: str, source: str) -> Program:
-        return cls(file, source, hashlib.sha256(source.encode("utf-8", "replace")).hexdigest())
+    def of(cls, file: str, source: str, modules: Sequence[tuple[str, str]] = ()) -> Program:
+        """Make one.
+
+        :param modules: where it consists of modules.
+        """
+        hashed = hashlib.sha256(source.encode("utf-8", "replace"))
+        for name, text in modules:
+            hashed.update(f"\0{name}\0{text}".encode("utf-8", "replace"))
+        return cls(file, source, hashed.hexdigest(), tuple(modules))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
@@ -85,6 +86,10 @@ class ScriptPool:
         #: Workers replaced since the start.
         self.replaced = 0
 
+    def sibling(self, engine: str, *, workers: int = 1) -> ScriptPool:
+        """Another pool, as sealed as this one, for another engine; it is the caller's to open."""
+        return ScriptPool(workers=workers, engine=engine, sandbox=self._sandbox)
+
     def figures(self) -> dict[str, int]:
         """For the health page."""
         return {
@@ -152,23 +157,25 @@ class ScriptPool:
         *,
         host_calls: HostCalls = _no_calls,
         wait_seconds: float = 5.0,
+        on_start: Callable[[asyncio.Timeout], None] | None = None,
     ) -> Outcome:
         """Run it as soon as a worker is free.
 
         :param host_calls: answers what the script asks the server for.
         :param wait_seconds: how long it may wait for a worker.
+        :param on_start: gets the clock that will end it, for who has reason to wind it.
         :raises ScriptError: the script failed; its kinds say how, and have its console.
         :raises ScriptBusyError: no worker became free in time, or too many wait already.
         """
         console: list[Line] = []
         try:
-            done = await self._run(program, invocation, host_calls, console, wait_seconds)
+            done = await self._run(program, invocation, host_calls, console, wait_seconds, on_start)
         except ScriptCrashError as error:
             if not error.innocent or (error.started and not invocation.repeatable):
                 error.console = console
                 raise
             console.clear()
-            done = await self._run(program, invocation, host_calls, console, wait_seconds)
+            done = await self._run(program, invocation, host_calls, console, wait_seconds, on_start)
         if not done.ok:
             failure = _failure(done, program, invocation)
             failure.console = console
@@ -182,11 +189,14 @@ class ScriptPool:
         host_calls: HostCalls,
         console: list[Line],
         wait_seconds: float,
+        on_start: Callable[[asyncio.Timeout], None] | None,
     ) -> Done:
         worker = await self._take(wait_seconds)
         limits = invocation.limits
         try:
-            async with asyncio.timeout(limits.wall_seconds + OVERRUN_SECONDS):
+            async with asyncio.timeout(limits.wall_seconds + OVERRUN_SECONDS) as clock:
+                if on_start is not None:
+                    on_start(clock)
                 return await worker.run(program, invocation, host_calls, console)
         except ScriptTimeoutError as error:
             error.console = console
@@ -318,11 +328,12 @@ def _failure(done: Done, program: Program, invocation: Invocation) -> ScriptErro
     if done.failure == "memory":
         return ScriptMemoryError(invocation.limits.heap_bytes)
     if done.failure == "syntax":
-        line, _, column = done.error_frames.partition("\n")[0].partition(":")
+        place = done.error_frames.partition("\n")[0].removesuffix(")").split(":")
+        line, column = place[-2:] if len(place) > 1 else ("", "")
         known = line.isdecimal() and column.isdecimal()
         return ScriptSyntaxError(
             done.error_text,
-            file=program.file,
+            file=place[0].rpartition("(")[2] if len(place) > 2 else program.file,
             line=int(line) if known else None,
             column=int(column) if known else None,
         )
@@ -332,7 +343,9 @@ def _failure(done: Done, program: Program, invocation: Invocation) -> ScriptErro
 
 
 def _frames(done: Done, program: Program) -> list[str]:
-    """``function (line:column)``, or the place alone, with the file."""
+    """``function (file:line:column)``, or the place alone."""
+    if program.modules:
+        return done.error_frames.splitlines()
     return [
         frame.replace("(", f"({program.file}:", 1) if "(" in frame else f"{program.file}:{frame}"
         for frame in done.error_frames.splitlines()

@@ -29,6 +29,8 @@ class Run(Struct, tag_field="type", tag="run", frozen=True, kw_only=True):
     digest: str
     #: None where this worker has had the digest before.
     source: str | None
+    #: ``(name, source)``, sent with the source.
+    modules: Sequence[tuple[str, str]] = ()
     function: str
     argument: Any
     script_seconds: float

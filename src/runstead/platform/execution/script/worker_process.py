@@ -197,11 +197,13 @@ class WorkerProcess(asyncio.Protocol):
         self._last_id += 1
         limits = invocation.limits
         one = _Open(self._last_id, limits, host_calls, console)
+        is_sent = with_source or invocation.kind == "check"
         request = Run(
             id=one.id,
             kind=invocation.kind,
             digest=program.digest,
-            source=program.source if with_source or invocation.kind == "check" else None,
+            source=program.source if is_sent else None,
+            modules=program.modules if is_sent else (),
             function=invocation.function,
             argument=invocation.argument,
             script_seconds=limits.wall_seconds if limits.may_block else limits.script_seconds,

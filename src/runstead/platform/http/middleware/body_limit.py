@@ -4,6 +4,7 @@ The limit is the server's ``body_max_bytes`` unless the route says otherwise:
 
 - a Litestar handler by ``opt={"body_max_bytes": N}``;
 - a dispatcher by an attribute ``body_limits`` (a sequence of :class:`BodyLimit`);
+- a dispatcher whose routes come and go by a method ``body_limit_of(scope)``, which answers None where it has nothing to say;
 - anything else by ``body_limit(prefix, N)`` handed to ``build_app(body_limits=[...])``.
 
 The longest matching rule wins. A dispatcher that wants another limit for one of its routes registers the larger one for its
@@ -15,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -55,11 +56,13 @@ class BodyLimiter:
         *,
         default: int,
         limits: Iterable[BodyLimit] = (),
+        askable: Iterable[Callable[[Scope], int | None]] = (),
         idle_seconds: float | None = None,
     ) -> None:
         self._app = app
         self._default = default
         self._limits = sorted(limits, key=lambda limit: -len(limit.pattern.pattern))
+        self._askable = tuple(askable)
         self._idle_seconds = BODY_IDLE_SECONDS_MAX if idle_seconds is None else idle_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -128,6 +131,9 @@ class BodyLimiter:
         return None
 
     def _limit_of(self, scope: Scope) -> int:
+        for ask in self._askable:
+            if (found := ask(scope)) is not None:
+                return found
         # As the router reads it: doubled slashes must not lead around a limit.
         path, method = "/" + "/".join(part for part in scope["path"].split("/") if part), scope["method"]
         for limit in self._limits:

@@ -71,7 +71,7 @@ class Worker:
     def __init__(self, channel: Channel, engine: Any) -> None:
         self._channel = channel
         self._engine = engine
-        self._sources: dict[str, str] = {}
+        self._sources: dict[str, tuple[str, Any]] = {}
         self._open: dict[int, Open] = {}
 
     def loop(self) -> None:
@@ -97,11 +97,11 @@ class Worker:
         if source is None:
             self._end(one, {"failure": "source"})
         elif run["kind"] == "check":
-            self._turn(one, lambda _one, _left: self._engine.check(source))
+            self._turn(one, lambda _one, _left: self._engine.check(*source))
         else:
             self._turn(one, lambda one, left: self._begin(one, source, left))
 
-    def _begin(self, one: Open, source: str, seconds: float) -> Any:
+    def _begin(self, one: Open, source: tuple[str, Any], seconds: float) -> Any:
         run, started = one.run, time.perf_counter()
         one.isolate = self._engine.create(
             heap_bytes=run["heap_bytes"],
@@ -110,7 +110,7 @@ class Worker:
             later=lambda number, name, arguments: self._ask_later(one, number, name, arguments),
             console=one.console.write,
         )
-        one.isolate.load(source, seconds)
+        one.isolate.load(*source, seconds)
         left = max(0.001, started + seconds - time.perf_counter())
         return one.isolate.call(run["function"], run["argument"], left)
 
@@ -151,17 +151,19 @@ class Worker:
         if one is not None and one.isolate is not None:
             one.isolate.dispose()
 
-    def _source_of(self, run: dict[str, Any]) -> str | None:
+    def _source_of(self, run: dict[str, Any]) -> tuple[str, Any] | None:
         """The program of a digest; None when it has to be sent (again)."""
         digest: str = run["digest"]
-        source: str | None = run["source"]
-        if source is None:
-            source = self._sources.pop(digest, None)
-        if source is not None and run["kind"] != "check":
+        source = (run["source"], run["modules"])
+        if run["source"] is None:
+            if digest not in self._sources:
+                return None
+            source = self._sources.pop(digest)
+        if run["kind"] != "check":
             self._sources[digest] = source
-            total = sum(map(len, self._sources.values()))
+            total = sum(map(_size, self._sources.values()))
             while total > SOURCES_BYTES_MAX and len(self._sources) > 1:
-                total -= len(self._sources.pop(next(iter(self._sources))))
+                total -= _size(self._sources.pop(next(iter(self._sources))))
         return source
 
     def _ask(self, one: Open, name: str, arguments: str) -> str:
@@ -188,6 +190,10 @@ class Worker:
                 "console": one.console.take(),
             }
         )
+
+
+def _size(source: tuple[str, Any]) -> int:
+    return len(source[0]) + sum(len(text) for _, text in source[1])
 
 
 def _failed(error: EngineError) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 // What a handler may return, beside a Response, brought to {status, headers: [[name, value]], body: text | bytes | null} or bodyBase64.
 (tools) => {
   const { bodyOf, pairsOf, typed } = tools.load("body");
-  const FIELDS = ["status", "body", "bodyBase64", "headers", "contentType"];
+  const FIELDS = ["status", "body", "bodyBase64", "stream", "headers", "contentType"];
   const isType = ([name]) => name.toLowerCase() === "content-type";
   return (value) => {
     if (value === null || value === undefined) return { status: 204, headers: [], body: null };
@@ -13,7 +13,7 @@
     if (!("status" in value) && !(names.length && names.every((name) => FIELDS.includes(name)))) {
       return typed("application/json", tools.stringify(value));
     }
-    const body = bodyOf(value.body);
+    const body = value.stream === undefined ? bodyOf(value.body) : value.stream;
     const headers = pairsOf(value.headers);
     if (value.contentType) headers.splice(0, headers.length, ...headers.filter((pair) => !isType(pair)), ["content-type", String(value.contentType)]);
     else if (typeof value.body !== "string" && !headers.some(isType)) {

@@ -4,6 +4,7 @@
     if (body === null || body === undefined) return null;
     if (typeof body === "string") return body;
     if (body instanceof ArrayBuffer) return new Uint8Array(body);
+    if (body[Symbol.asyncIterator] || typeof body.next === "function") return body;
     if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength);
     return body[tools.reply] ? body[tools.reply]().body : tools.stringify(body);
   },

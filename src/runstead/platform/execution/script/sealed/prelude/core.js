@@ -1,8 +1,8 @@
 // What a script finds besides the language. Compiled anew for each context, which is most of what a context costs, so only what
 // nearly every script uses stands here; the rest is in pieces that are compiled at the first use of one of their names.
 const root = globalThis;
-const { __host: host, __later: send, __console: emit, __piece: piece, __random: random } = root;
-for (const name of ["__host", "__later", "__console", "__piece", "__random"]) delete root[name];
+const { __host: host, __later: send, __console: emit, __piece: source, __pieceOf: pieceOf, __random: random, __digest: digest } = root;
+for (const name of ["__host", "__later", "__console", "__piece", "__pieceOf", "__random", "__digest"]) delete root[name];
 const { stringify, parse } = JSON;
 
 // No code from text: neither by eval nor by any of the function constructors.
@@ -22,47 +22,22 @@ const ask = (name, ...values) => {
   if (answer[0] === "-") throw new Error(answer.slice(1));
   return parse(answer.slice(1));
 };
-// The same, but the script goes on and gets a promise; the server brings the answers with settle().
-const waiting = new Map();
-let calls = 0;
-let main;
-const later = (name, ...values) => new Promise((resolve, reject) => {
-  send(++calls, name, stringify(values));
-  waiting.set(calls, [resolve, reject]);
-});
-const settle = () => {
-  const results = root.__results;
-  delete root.__results;
-  for (const [number, ok, text] of results) {
-    const [resolve, reject] = waiting.get(number);
-    waiting.delete(number);
-    if (ok) resolve(parse(text));
-    else reject(new Error(text));
-  }
-  return main;
-};
-
 const define = (name, value) => Object.defineProperty(root, name, { value, writable: true, configurable: true });
 const loaded = {};
-const load = (name) => (loaded[name] ??= compile(piece(name))(tools));
-const tools = { load, stringify, parse, random, ask, later, reply: Symbol("reply"), user: null };
-const lazily = (name, names) => names.forEach((each) => Object.defineProperty(root, each, {
-  configurable: true,
-  get: () => (define(each, load(name)[each]), root[each]),
-  set: (value) => define(each, value),
+const load = (name) => (loaded[name] ??= compile(source(name))(tools));
+const tools = { load, stringify, parse, random, digest, ask, send, reply: Symbol("reply"), user: null, get later() { return load("later").later; } };
+// The names of the pieces are no properties: whoever looks for a name that is none finds them. A getter for each, or only a table of
+// them here, would be a tenth of what a context costs.
+const { get } = Reflect;
+const found = (name) => (typeof name === "string" ? pieceOf(name) : "");
+const provide = (piece, name) => (define(name, load(piece)[name]), root[name]);
+Object.setPrototypeOf(root, new Proxy(Object.prototype, {
+  has: (prototype, name) => name in prototype || found(name) !== "",
+  get: (prototype, name, receiver) => {
+    const piece = name in prototype ? "" : found(name);
+    return piece === "" ? get(prototype, name, receiver) : provide(piece, name);
+  },
 }));
-lazily("register", ["register", "registerHandler", "routeRegistry"]);
-lazily("web", ["Response", "ResponseBuilder"]);
-lazily("headers", ["Headers"]);
-lazily("request", ["Request"]);
-lazily("text", ["escapeHtml", "escapeJs", "encodeUrl", "html"]);
-lazily("url", ["URL", "URLSearchParams"]);
-lazily("crypto", ["crypto"]);
-lazily("auth", ["auth"]);
-lazily("storage", ["sharedStorage", "personalStorage"]);
-lazily("secrets", ["secretStorage"]);
-lazily("fetch", ["fetch", "engine"]);
-lazily("timers", ["setTimeout", "clearTimeout"]);
 
 const textOf = (value) => (typeof value === "string" ? value : load("console").show(value));
 const log = (level) => (...values) => emit(level, values.map(textOf).join(" ").slice(0, 8192));
@@ -72,6 +47,7 @@ root.writeLog = root.console.log;
 // One argument is both the request (style A) and the context that holds it (style B).
 const argumentOf = ({ request, kind, args, invocationId, user }) => {
   tools.user = user ?? null;
+  if (!request) return { request: null, kind, args, invocationId, message: args, data: args?.data };
   const { bodyBytes } = request;
   const hidden = (name, value) => Object.defineProperty(request, name, { value });
   if (bodyBytes === undefined) {
@@ -81,7 +57,13 @@ const argumentOf = ({ request, kind, args, invocationId, user }) => {
   } else load("form").carry(request, bodyBytes);
   Object.defineProperty(request, "form", { get: () => load("form").formOf(request), enumerable: true });
   hidden("request", request);
-  return Object.assign(request, { files: [], args, kind, invocationId });
+  request.files = request.files ? load("upload").filesOf(request.files) : [];
+  return Object.assign(request, { args, kind, invocationId });
+};
+
+const replyOf = (value) => {
+  const reply = value?.[tools.reply] ? value[tools.reply]() : load("answer")(value);
+  return typeof reply.body === "string" || reply.body === null ? reply : load("flow")(reply);
 };
 
 const invoke = async (name, target) => {
@@ -94,12 +76,19 @@ const invoke = async (name, target) => {
   }
   if (typeof target !== "function") throw new ReferenceError(`there is no function ${name}`);
   const value = await target(argumentOf(argument));
-  return value?.[tools.reply] ? value[tools.reply]() : load("answer")(value);
+  return argument.kind === "httpRoute" ? replyOf(value) : load("told")(argument.kind, value, replyOf);
 };
 const thrown = (error) => {
   // What refuses has its own answer.
   if (error?.[tools.reply]) return error[tools.reply]();
   throw error instanceof Error ? error : new Error(`thrown: ${textOf(error)}`);
 };
+let main;
 const start = (name, target) => (main = invoke(name, target).catch(thrown));
-Object.defineProperty(root, "__runstead", { value: Object.freeze(Object.assign(start, { settle, waits: () => waiting.size > 0 })) });
+const settle = () => {
+  const results = root.__results;
+  delete root.__results;
+  load("later").settle(results);
+  return main;
+};
+Object.defineProperty(root, "__runstead", { value: Object.freeze(Object.assign(start, { settle, waits: () => load("later").waits() })) });

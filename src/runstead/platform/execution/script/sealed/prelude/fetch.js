@@ -51,7 +51,14 @@
     }
   };
   return {
-    fetch: async (url, options) => responseOf(await tools.later("fetch", outgoing(url, optionsOf(options)))),
+    fetch: async (url, given) => {
+      const options = optionsOf(given);
+      const { signal } = options;
+      signal?.throwIfAborted();
+      const answer = tools.later("fetch", outgoing(url, options)).then(responseOf);
+      if (!signal) return answer;
+      return Promise.race([answer, new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)))]);
+    },
     engine: Object.freeze({ fetchSync }),
   };
 };

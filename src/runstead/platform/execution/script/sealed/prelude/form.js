@@ -21,6 +21,7 @@
     pairs,
     // Of a name that comes twice the last one, as in request.query.
     formOf: (request) => {
+      if (request.fields) return request.fields;
       const isForm = /^application\/x-www-form-urlencoded\b/i.test(request.headers["content-type"] ?? "");
       return isForm ? Object.fromEntries(pairs(request.body ?? "")) : {};
     },

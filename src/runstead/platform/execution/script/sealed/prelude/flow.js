@@ -1,0 +1,17 @@
+// Bodies that are made while they are sent. The next piece is asked for when the client has taken the last one.
+(tools) => {
+  const HEX = "0123456789abcdef";
+  const hexOf = (bytes) => { let text = ""; for (const byte of bytes) text += HEX[byte >> 4] + HEX[byte & 15]; return text; };
+  const { bodyOf } = tools.load("body");
+  return async (reply) => {
+    const { status, headers, body } = reply;
+    if (ArrayBuffer.isView(body) || !(Symbol.asyncIterator in body || Symbol.iterator in body)) return reply;
+    await tools.later("response.start", status, headers);
+    for await (const piece of body) {
+      const data = bodyOf(piece);
+      if (data === null) continue;
+      await (typeof data === "string" ? tools.later("response.piece", data, null) : tools.later("response.piece", null, hexOf(data)));
+    }
+    return { streamed: true };
+  };
+};
