@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import httpx
 import msgspec
+import uvicorn
 from tests.integration.apps.conftest import Host, Lines
 from tests.integration.identity.world import Trail, World, world_on
 
@@ -52,6 +54,28 @@ class Town:
         async with asyncio.timeout(seconds):
             while not true():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def over_a_socket(town: Town) -> AsyncIterator[httpx.AsyncClient]:
+    """A client whose answers come as they are sent, by a real server in this event loop."""
+    transport = town.client._transport
+    assert isinstance(transport, httpx.ASGITransport)
+    config = uvicorn.Config(transport.app, lifespan="off", log_level="error", access_log=False, port=0)  # type: ignore[arg-type]
+    server = uvicorn.Server(config)
+    listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{listening.getsockname()[1]}",
+            timeout=30,
+            limits=httpx.Limits(max_connections=None),
+        ) as client:
+            yield client
+    finally:
+        server.should_exit = server.force_exit = True
+        await serving
+        listening.close()
 
 
 @asynccontextmanager

@@ -24,7 +24,7 @@ def _markdown(argument: dict[str, Any]) -> str:
 
 
 def _handlebars(argument: dict[str, Any]) -> str:
-    return str(Handlebars().render(argument["template"], json.loads(argument["data"])))
+    return str(Handlebars().compile(argument["template"])(json.loads(argument["data"])))
 
 
 _CONVERSIONS = {"markdown": _markdown, "handlebars": _handlebars}
