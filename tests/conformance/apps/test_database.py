@@ -236,7 +236,9 @@ async def test_nothing_beyond_the_own_database_can_be_said(shop: Town, statement
     told = await shop.answer("POST", "/refused", content=statement)
     assert "error" in told, told
     assert "data.db" not in told["error"], "no path of ours"
-    assert "done" in await shop.answer("POST", "/refused", content="insert into people (name) values ('still')")
+    assert "done" in await shop.answer(
+        "POST", "/refused", content="insert into people (name) values ('still')"
+    )
 
 
 async def test_reading_reads(shop: Town) -> None:

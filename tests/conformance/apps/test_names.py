@@ -150,7 +150,14 @@ async def test_the_web_platform(names: Town) -> None:
 async def test_the_console_and_escaping(names: Town) -> None:
     assert (await names.client.get("/log")).status_code == 204
     levels = {one["message"]: one["level"] for one in names.host.sink.emitted}
-    assert {"said { a: [1] }": "info", "i": "info", "w": "warn", "e": "error", "d": "debug", "old": "info"}.items() <= levels.items()
+    assert {
+        "said { a: [1] }": "info",
+        "i": "info",
+        "w": "warn",
+        "e": "error",
+        "d": "debug",
+        "old": "info",
+    }.items() <= levels.items()
     page = await names.answer("GET", "/escaping")
     assert "<script>alert" not in page
     assert page.count("&lt;script&gt;") == 2
@@ -194,13 +201,22 @@ async def test_uploads_go_to_disk_and_are_read_in_pieces(names: Town) -> None:
     found = await names.answer("POST", "/upload?keep=1", data={"title": "ü"}, files=files)
     assert found["form"] == {"title": "ü"}
     assert (found["count"], found["name"], found["field"]) == (1, "a b.bin", "file")
-    assert (found["type"], found["size"], found["pieces"], found["start"]) == ("application/x-thing", 600_005, 600_005, "start")
+    assert (found["type"], found["size"], found["pieces"], found["start"]) == (
+        "application/x-thing",
+        600_005,
+        600_005,
+        "start",
+    )
     assert found["kept"]["sha256"] == hashlib.sha256(content).hexdigest()
     kept = await names.host.api("GET", "/names/assets/uploads/a%20b.bin")
     assert kept.content == content
-    bad = await names.client.post("/upload", content=b"--x\r\nnothing", headers={"content-type": "multipart/form-data; boundary=x"})
+    bad = await names.client.post(
+        "/upload", content=b"--x\r\nnothing", headers={"content-type": "multipart/form-data; boundary=x"}
+    )
     assert bad.status_code == 400
-    assert (await names.client.post("/upload", content=b"", headers={"content-type": "multipart/form-data"})).status_code == 400
+    assert (
+        await names.client.post("/upload", content=b"", headers={"content-type": "multipart/form-data"})
+    ).status_code == 400
 
 
 async def test_fetch_with_secrets(names: Town, others: Others) -> None:
@@ -218,4 +234,6 @@ async def test_who_asks(names: Town) -> None:
     assert stranger["isAuthenticated"] is False
     assert stranger["currentUser"] is None
     assert stranger["refused"] == [401, "sign in first"]
-    assert [(await names.client.get(f"/must/{what}")).status_code for what in ("auth", "editor", "admin")] == [401, 401, 401]
+    assert [
+        (await names.client.get(f"/must/{what}")).status_code for what in ("auth", "editor", "admin")
+    ] == [401, 401, 401]

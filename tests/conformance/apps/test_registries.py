@@ -140,7 +140,12 @@ async def test_every_registry_has_its_calls(town_b: Town) -> None:
     known = await town_b.answer("GET", "/known")
     missing = {name: set(calls.split()) - set(known[name]) for name, calls in METHODS.items()}
     assert {name: calls for name, calls in missing.items() if calls} == {}
-    assert await town_b.answer("GET", "/context") == {"kind": "httpRoute", "args": {}, "id": True, "method": "GET"}
+    assert await town_b.answer("GET", "/context") == {
+        "kind": "httpRoute",
+        "args": {},
+        "id": True,
+        "method": "GET",
+    }
     routes = (await town_b.host.api("GET", "/b/routes")).json()
     assert [one["visibility"] for one in routes["graphql"]] == ["external", "engine", "internal"]
     assert routes["mcp"][0]["schema"] == {"type": "object"}
@@ -151,7 +156,10 @@ async def test_every_registry_has_its_calls(town_b: Town) -> None:
 
 
 async def test_responses_are_built(town_b: Town) -> None:
-    answers = [await town_b.client.get(f"/built/{kind}", follow_redirects=False) for kind in ("text", "html", "error", "none", "redirect")]
+    answers = [
+        await town_b.client.get(f"/built/{kind}", follow_redirects=False)
+        for kind in ("text", "html", "error", "none", "redirect")
+    ]
     assert [answer.status_code for answer in answers] == [201, 200, 418, 204, 302]
     assert answers[1].headers["content-type"] == "text/html; charset=utf-8"
     assert answers[2].json() == {"error": "teapot"}
@@ -205,7 +213,9 @@ async def test_old_apps_fetch_without_waiting(town_b: Town, others: Others) -> N
 
 
 @asynccontextmanager
-async def listening(client: httpx.AsyncClient, path: str, **headers: str) -> AsyncIterator[AsyncIterator[dict[str, str]]]:
+async def listening(
+    client: httpx.AsyncClient, path: str, **headers: str
+) -> AsyncIterator[AsyncIterator[dict[str, str]]]:
     async with client.stream("GET", path, headers=headers) as answer:
         assert answer.status_code == 200, await answer.aread()
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -228,7 +238,9 @@ async def listening(client: httpx.AsyncClient, path: str, **headers: str) -> Asy
 
 
 async def publish(town: Town, path: str, data: Any, **options: Any) -> int:
-    sent: int = (await town.answer("POST", "/publish", content=json.dumps({"path": path, "data": data, **options})))["sent"]
+    sent: int = (
+        await town.answer("POST", "/publish", content=json.dumps({"path": path, "data": data, **options}))
+    )["sent"]
     return sent
 
 
@@ -270,7 +282,12 @@ async def _streams(town_b: Town, client: httpx.AsyncClient) -> None:
         await listeners(town_b, "/rooms/blue", 1)
         assert await publish(town_b, "/rooms/red", "all") == 2
         assert await publish(town_b, "/rooms/red", "admins", filter={"role": "admin"}) == 1
-        assert await publish(town_b, "/rooms/red", "overlap", filter={"role": "guest", "floor": 1}, mode="overlap") == 1
+        assert (
+            await publish(
+                town_b, "/rooms/red", "overlap", filter={"role": "guest", "floor": 1}, mode="overlap"
+            )
+            == 1
+        )
         assert await publish(town_b, "/rooms/red", "nobody", filter={"role": "guest", "floor": 1}) == 0
         assert await publish(town_b, "/rooms/blue", "blue") == 1
         assert [json.loads((await anext(admin))["data"]) for _ in range(2)] == ["all", "admins"]
@@ -278,7 +295,9 @@ async def _streams(town_b: Town, client: httpx.AsyncClient) -> None:
         assert json.loads((await anext(other))["data"]) == "blue"
     refused = await client.get("/rooms/red?no=1")
     assert (refused.status_code, refused.json()) == (403, {"error": "not you"})
-    answer = await town_b.client.post("/publish", content=json.dumps({"path": "/open", "data": 1, "filter": {}, "mode": "odd"}))
+    answer = await town_b.client.post(
+        "/publish", content=json.dumps({"path": "/open", "data": 1, "filter": {}, "mode": "odd"})
+    )
     assert answer.status_code == 500
 
 
@@ -307,7 +326,11 @@ async def test_timers_run_survive_and_end(town_b: Town) -> None:
 
 
 async def test_messages_reach_every_listener_and_do_not_loop(town_b: Town) -> None:
-    await town_b.put("friend", "function hears(c) { console.log('friend heard ' + c.message.data.made); } function init() { dispatcher.registerListener('made', hears); }", privileged=None)
+    await town_b.put(
+        "friend",
+        "function hears(c) { console.log('friend heard ' + c.message.data.made); } function init() { dispatcher.registerListener('made', hears); }",
+        privileged=None,
+    )
     assert await town_b.answer("GET", "/send?type=made") == {"listeners": 2}
     await town_b.until(lambda: "friend heard x" in town_b.lines())
     await town_b.until(lambda: 'heard made {"n":0,"made":"x"} of b' in town_b.lines())
@@ -336,6 +359,8 @@ async def test_webhooks_are_signed_and_tried_again(town_b: Town, others: Others)
     assert found[""]["attempts"] == 3, "the first and two more"
     _, _, headers, body = next(one for one in others.asked if one[1] == "/hook")
     assert headers["x-own"] == "1"
-    assert headers["x-runstead-signature"] == signature("key-of-the-hook", headers["x-runstead-timestamp"], body.decode())
+    assert headers["x-runstead-signature"] == signature(
+        "key-of-the-hook", headers["x-runstead-timestamp"], body.decode()
+    )
     assert json.loads(body)["data"] == {"n": 0, "made": "x"}
     assert "key-of-the-hook" not in json.dumps(found)

@@ -102,7 +102,9 @@ async def open_town(
         fetch = {"allow_addresses": ("127.0.0.0/8",), "timeout_ms": 3000}
         capability = apps.capability(
             settings=msgspec.convert(
-                {"fetch": fetch, "webhook_back_off_seconds": (0.05, 0.05), **settings}, AppsSettings
+                {"fetch": fetch, "webhook_back_off_seconds": (0.05, 0.05), **settings},
+                AppsSettings,
+                dec_hook=lambda kind, value: kind(value),
             ),
             db=db,
             pool=pool,
@@ -112,6 +114,7 @@ async def open_town(
             masker=redactor,
             data_dir=tmp_path / "data",
             database_url=url,
+            watch_seconds=0.05,
         )
         world.capabilities = (capability,)
         assert capability.lifespan is not None

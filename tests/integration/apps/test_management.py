@@ -20,7 +20,9 @@ async def test_an_app_is_put_listed_read_changed_and_removed(open_apps: Open) ->
     async with open_apps() as host:
         made = await host.put("team/shop".replace("/", "%2F"), GREETING)
         assert made.status_code == 201, made.text
-        assert made.json()["routes"] == [{"method": "GET", "path": "/greet/:name", "kind": "handler", "handler": "hello"}]
+        assert made.json()["routes"] == [
+            {"method": "GET", "path": "/greet/:name", "kind": "handler", "handler": "hello"}
+        ]
         assert (await host.client.get("/greet/Ada")).json() == {"greeting": "hello Ada"}
         changed = await host.put("team%2Fshop", GREETING.replace("hello $", "good day $"))
         assert (changed.status_code, changed.json()["version"]["version"]) == (200, 2)

@@ -109,10 +109,9 @@ class Trials:
         caller: Caller,
         request_id: str,
     ) -> Sequence[Mapping[str, Any]]:
-        main = with_globals(version.source) if version.main.endswith(("js", "ts")) else version.source
         # The app first, so that its functions are there; then the tests.
         entry = f"import {_quoted(version.main)};\nimport {_quoted(name)};\nglobalThis.__tests = () => runTests();\n"
-        own = {**texts, version.main: main}
+        own = {**texts, version.main: with_globals(version.source)}
         try:
             compiled = await self._compiler.compile("__tests.js", entry, own)
             program = program_of(serving.app_id, "__tests.js", compiled)

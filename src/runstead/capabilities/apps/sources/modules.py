@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from runstead.kernel.errors import UnprocessableError
+from runstead.platform.execution.script import is_function_name
 
 #: Names under which the main source may stand; the first that is there is taken.
 MAIN_NAMES: Final = tuple(
@@ -19,12 +20,9 @@ _IMPORT: Final = re.compile(
     re.MULTILINE,
 )
 _STATEMENT: Final = re.compile(r"^\s*(?:import\b(?!\s*[(.])|export\b)", re.MULTILINE)
-#: Functions that stand at the beginning of a line: in a script they would be global, which handlers have to be.
-_FUNCTION: Final = re.compile(
-    r"^(?:export\s+(?:default\s+)?)?(?:async\s+)?function\s*\*?\s*([A-Za-z_$][\w$]*)"
-    r"|^(?:export\s+)?(?:const|let|var)\s+([A-Za-z_$][\w$]*)\s*=\s*(?:async\s*)?(?:function\b|\(|[A-Za-z_$][\w$]*\s*=>)",
-    re.MULTILINE,
-)
+#: Names that may be functions of the module: in a script they would be global, which handlers have to be. Of what is not, the
+#: guard in front of each says so.
+_NAMED: Final = re.compile(r"\b(?:function\s*\*?\s*|(?:const|let|var)\s+)([A-Za-z_$][\w$]*)")
 _JSX_RUNTIME: Final = (
     "export const { h, Fragment } = globalThis; export const createElement = h;"
     " export const jsx = (type, props) => h(type, props);"
@@ -83,6 +81,6 @@ def linked(source: str, importer: str, files: Mapping[str, object]) -> str:
 
 def with_globals(source: str) -> str:
     """A main module whose functions are global besides, so that handlers are found by name."""
-    names = dict.fromkeys(one or other for one, other in _FUNCTION.findall(source))
-    shared = " ".join(f"if (typeof {name} !== 'undefined') globalThis.{name} ??= {name};" for name in names)
+    names = filter(is_function_name, dict.fromkeys(_NAMED.findall(source)))
+    shared = " ".join(f"if (typeof {name} === 'function') globalThis.{name} ??= {name};" for name in names)
     return f"{source}\n;{shared}"
