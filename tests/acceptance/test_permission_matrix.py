@@ -64,6 +64,11 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "GET /api/apps/{app_id}/diff": READERS | {"granted"}, "POST /api/apps/{app_id}/rollback": APP_OWNERS,
     "GET /api/apps/{app_id}/routes": READERS | {"granted"},
     "PUT /api/apps/{app_id}": APP_OWNERS, "DELETE /api/apps/{app_id}": APP_OWNERS, "POST /api/apps/{app_id}/check": APP_OWNERS,
+    "POST /api/apps/{app_id}/eval": APP_OWNERS, "POST /api/apps/{app_id}/test": APP_OWNERS,
+    "GET /api/apps/{app_id}/logs": READERS | {"granted"}, "GET /api/apps/{app_id}/deliveries": READERS | {"granted"},
+    "GET /api/apps/{app_id}/timers": READERS | {"granted"}, "GET /api/apps/{app_id}/streams": READERS | {"granted"},
+    "GET /api/apps/{app_id}/assets": READERS | {"granted"}, "GET /api/apps/{app_id}/assets/{name}": READERS | {"granted"},
+    "PUT /api/apps/{app_id}/assets/{name}": APP_OWNERS, "DELETE /api/apps/{app_id}/assets/{name}": APP_OWNERS,
     "PUT /api/apps/{app_id}/privileged": ADMINS, "PUT /api/apps/{app_id}/owner": APP_OWNERS,
     # Endpoints.
     "GET /api/endpoints": READERS, "GET /api/endpoints/schema": READERS, "GET /api/endpoints/{name}/runs": READERS,
@@ -91,6 +96,8 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
 #: Bodies without which an operation is refused before it is known what it is about.
 BODIES: Final[Mapping[str, dict[str, Any]]] = {
     "PUT /api/apps/{app_id}": {"content": b"function init() {}"},
+    "PUT /api/apps/{app_id}/assets/{name}": {"content": b"text"},
+    "POST /api/apps/{app_id}/eval": {"json": {"code": "1"}},
     "POST /api/apps/{app_id}/rollback": {"json": {"version": 1}},
     "GET /api/apps/{app_id}/diff": {"params": {"from": 1, "to": 1}},
     "PUT /api/apps/{app_id}/owner": {"json": {"owner": "user:nobody"}},
@@ -108,8 +115,8 @@ async def test_everybody_gets_through_their_doors_and_through_no_other(tmp_path:
         assert set(TABLE) - described == set(), "in the table, and nowhere else"
 
         wrong = []
-        # What removes comes last, and those who may come after those who may not, the owner first of them: they succeed.
-        for operation in sorted(TABLE, key=lambda one: (one.startswith("DELETE"), one)):
+        # What removes comes last, parts before wholes, and those who may come after those who may not, the owner first of them: they succeed.
+        for operation in sorted(TABLE, key=lambda one: (one.startswith("DELETE") and 9 - one.count("/"), one)):
             method, path = operation.split(" ")
             may = TABLE[operation]
             for name in sorted(EVERYBODY, key=lambda one: (one in may, one != "owner", one)):

@@ -91,7 +91,7 @@ async def test_typescript_jsx_and_modules(town: Town) -> None:
     results = await api(town, "POST", "/sums/test")
     assert (results["passed"], results["failed"]) == (4, 1), results
     (failed_one,) = [one for one in results["results"] if one["status"] == "failed"]
-    assert failed_one["name"] == "total › fails on purpose"
+    assert failed_one["name"] == "total > fails on purpose"
     assert "to equal" in failed_one["error"]
     evaluated = await api(town, "POST", "/sums/eval", json={"code": "sharedStorage.getItem('touched')"})
     assert evaluated["value"] == "null", "what tests change is undone"
@@ -278,7 +278,7 @@ async def test_a_folder_is_loaded_again_file_by_file(
 
         async def becomes(path: str, text: str) -> None:
             async with asyncio.timeout(15):
-                while (await town.client.get(path)).text != text:
+                while (await town.client.get(path)).text != text:  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(0.02)
 
         (folder / "v.js").write_text("export const v = 'two';")

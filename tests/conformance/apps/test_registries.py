@@ -304,7 +304,7 @@ async def _streams(town_b: Town, client: httpx.AsyncClient) -> None:
 async def test_timers_run_survive_and_end(town_b: Town) -> None:
     await town_b.until(lambda: "once early" in town_b.lines())
     async with asyncio.timeout(15):
-        while len(await town_b.answer("GET", "/recall/timer") or []) < 5:
+        while len(await town_b.answer("GET", "/recall/timer") or []) < 5:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.05)
     await town_b.until(lambda: any("timer failed" in line for line in town_b.lines("error")))
     refused = await town_b.answer("GET", "/plan")
@@ -353,7 +353,7 @@ async def test_webhooks_are_signed_and_tried_again(town_b: Town, others: Others)
         return {one["url"].rsplit("/", 1)[1]: one for one in found}
 
     async with asyncio.timeout(15):
-        while (await listed())[""]["status"] != "failed" or (await listed())["hook"]["status"] == "pending":
+        while (await listed())[""]["status"] != "failed" or (await listed())["hook"]["status"] == "pending":  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.02)
     found = await listed()
     assert found[""]["attempts"] == 3, "the first and two more"

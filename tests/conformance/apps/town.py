@@ -61,7 +61,7 @@ async def over_a_socket(town: Town) -> AsyncIterator[httpx.AsyncClient]:
     """A client whose answers come as they are sent, by a real server in this event loop."""
     transport = town.client._transport
     assert isinstance(transport, httpx.ASGITransport)
-    config = uvicorn.Config(transport.app, lifespan="off", log_level="error", access_log=False, port=0)  # type: ignore[arg-type]
+    config = uvicorn.Config(transport.app, lifespan="off", log_level="error", access_log=False, port=0)
     server = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
     serving = asyncio.create_task(server.serve(sockets=[listening]))

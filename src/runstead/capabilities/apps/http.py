@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from litestar import Request, Router, delete, get, post, put
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
@@ -24,6 +24,12 @@ from runstead.kernel.errors import BadRequestError
 from runstead.platform.http import actor_of, guard
 from runstead.platform.identity import Resource, allow, require
 
+Tag = Annotated[str, Meta(min_length=1, max_length=64)]
+MainName = Literal[
+    "app.js", "app.ts", "app.tsx", "app.jsx", "app.mjs",
+    "main.js", "main.ts", "main.tsx", "main.jsx", "main.mjs",
+    "index.js", "index.ts", "index.tsx", "index.jsx", "index.mjs",
+]  # fmt: skip
 #: What a source is written in, by its type.
 _MAINS: Final = {
     "text/typescript": "app.ts",
@@ -88,8 +94,8 @@ def _changing(service: AppsService) -> list[Any]:
         app_id: FromPath[str],
         privileged: FromQuery[bool | None] = None,
         message: Annotated[str, QueryParameter(max_length=1000)] = "",
-        main: Annotated[str, QueryParameter(max_length=128)] = "",
-        tag: Annotated[list[str] | None, QueryParameter(max_items=10)] = None,
+        main: FromQuery[MainName | None] = None,
+        tag: Annotated[list[Tag] | None, QueryParameter(max_items=10)] = None,
     ) -> Response[dict[str, Any]]:
         actor = actor_of(request.scope)
         if privileged is not None:
@@ -173,7 +179,7 @@ def _changing(service: AppsService) -> list[Any]:
     async def check_app(
         request: Request[Any, Any, Any],
         app_id: FromPath[str],
-        main: Annotated[str, QueryParameter(max_length=128)] = "",
+        main: FromQuery[MainName | None] = None,
     ) -> dict[str, Any]:
         await insist(service, request, app_id, "apps.write")
         upload = await uploaded(request, main, None)
@@ -285,7 +291,7 @@ def _expected(request: Request[Any, Any, Any]) -> int | None:
     return int(given)
 
 
-async def uploaded(request: Request[Any, Any, Any], main: str, tags: Sequence[str] | None) -> Uploaded:
+async def uploaded(request: Request[Any, Any, Any], main: str | None, tags: Sequence[str] | None) -> Uploaded:
     """What was sent: one source, or a form of files. An empty source: nothing, which means what is there."""
     kind = request.headers.get("content-type", "")
     body = await request.body()
@@ -296,12 +302,10 @@ async def uploaded(request: Request[Any, Any, Any], main: str, tags: Sequence[st
     except UnicodeDecodeError as error:
         raise BadRequestError(f"the source is not UTF-8 (byte {error.start})") from error
     name = main or _MAINS.get(kind.partition(";")[0].strip().lower(), "app.js")
-    if name not in MAIN_NAMES:
-        raise BadRequestError(f"main is one of {', '.join(MAIN_NAMES)}", details={"field": "main"})
     return Uploaded(source=source, main=name, tags=tuple(tags or ()))
 
 
-def _from_form(kind: str, body: bytes, main: str, tags: Sequence[str]) -> Uploaded:
+def _from_form(kind: str, body: bytes, main: str | None, tags: Sequence[str]) -> Uploaded:
     form = Form(kind)
     try:
         form.feed(body)

@@ -10,11 +10,11 @@ from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Response
 
-from runstead.capabilities.apps.assets.store import ASSET_BYTES_MAX
+from runstead.capabilities.apps.assets.store import ASSET_BYTES_MAX, asset_name
 from runstead.capabilities.apps.http import insist
 from runstead.capabilities.apps.management_paths import id_of
 from runstead.capabilities.apps.service import AppsService
-from runstead.kernel.errors import NotFoundError
+from runstead.kernel.errors import NotFoundError, UnprocessableError
 from runstead.platform.http import actor_of, guard
 
 
@@ -78,6 +78,11 @@ def file_routes(service: AppsService) -> Router:
     ) -> dict[str, Any]:
         await insist(service, request, app_id, "apps.write")
         app = await service.get(id_of(app_id))
+        try:
+            asset_name(name)
+        except UnprocessableError as error:
+            # There is no such place.
+            raise NotFoundError(error.message) from error
         kind = request.headers.get("content-type", "")
         mime = "" if kind.startswith("application/octet-stream") else kind
         kept = await assets.put(

@@ -51,6 +51,7 @@ timers = sa.Table(
     sa.Column("last_error", sa.Text, nullable=True),
     sa.Column("runs", sa.Integer, nullable=False),
     sa.Column("missed", sa.Integer, nullable=False),
+    sa.Index("apps_timers_due", "next_at"),
 )
 
 Invoke = Callable[..., Awaitable[Any]]

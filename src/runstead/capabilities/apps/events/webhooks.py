@@ -54,6 +54,8 @@ deliveries = sa.Table(
     sa.Column("answer", sa.Text, nullable=True),
     sa.Column("created_at", sa.Text, nullable=False),
     sa.Column("next_at", sa.Text, nullable=False),
+    sa.Index("apps_deliveries_due", "status", "next_at"),
+    sa.Index("apps_deliveries_of", "app_id", "created_at"),
 )
 
 

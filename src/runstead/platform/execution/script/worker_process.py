@@ -340,7 +340,6 @@ class WorkerProcess(asyncio.Protocol):
         one.arrived.set()
 
     def _send(self, message: ToWorker) -> None:
-        # What waits in the transport is little, for the worker reads before it is sent the next.
         self._transport.write(frame(message))
 
     def _remember(self, digest: str) -> None:

@@ -73,8 +73,8 @@
   const found = [];
   let path = [];
   let hooks = { before: [], after: [] };
-  const test = (name, run) => void found.push({ name: [...path, String(name)].join(" › "), run, ...hooks });
-  test.skip = (name) => void found.push({ name: [...path, String(name)].join(" › "), skipped: true });
+  const test = (name, run) => void found.push({ name: [...path, String(name)].join(" > "), run, ...hooks });
+  test.skip = (name) => void found.push({ name: [...path, String(name)].join(" > "), skipped: true });
   const describe = (name, body) => {
     const [outer, kept] = [path, hooks];
     path = [...path, String(name)];
