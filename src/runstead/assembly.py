@@ -260,7 +260,7 @@ def _limiter(settings: Settings, db: Any, trail: Any, *, tenant: str, rate: str)
 
 def _capabilities(settings: Settings, parts: Parts, *, open_doors: bool) -> Sequence[Capability]:
     """The five, each with what it asked for; logs first, for the others write to it."""
-    from runstead.capabilities import apps, endpoints, jobs, logs, records
+    from runstead.capabilities import endpoints, jobs, logs, records
 
     db, registry = parts.db, parts.metrics.registry
     data_dir, sandbox = settings.storage.data_dir, settings.execution.sandbox
@@ -278,20 +278,7 @@ def _capabilities(settings: Settings, parts: Parts, *, open_doors: bool) -> Sequ
     record_store = records.capability(
         settings=settings.section("records"), objects=parts.objects, loopback=loopback, registry=registry
     )
-    app_host = apps.capability(
-        settings=settings.section("apps"),
-        db=db,
-        pool=parts.pool,
-        profile=settings.profile,
-        logs=sink,
-        trail=parts.audit,
-        release=_release_app,
-        secrets=parts.vault,
-        masker=parts.redactor,
-        data_dir=data_dir,
-        database_url=settings.storage.database_url,
-        watch_seconds=WATCH_SECONDS if settings.profile == "dev" else None,
-    )
+    app_host = _app_host(settings, parts, sink)
     endpoint_host = endpoints.capability(
         settings=settings.section("endpoints"),
         runs=settings.section("runs"),
@@ -321,6 +308,25 @@ def _capabilities(settings: Settings, parts: Parts, *, open_doors: bool) -> Sequ
         secrets=parts.vault,
     )
     return log_store, record_store, endpoint_host, app_host, job_host
+
+
+def _app_host(settings: Settings, parts: Parts, logs: Any) -> Capability:
+    from runstead.capabilities import apps
+
+    return apps.capability(
+        settings=settings.section("apps"),
+        db=parts.db,
+        pool=parts.pool,
+        profile=settings.profile,
+        logs=logs,
+        trail=parts.audit,
+        release=_release_app,
+        secrets=parts.vault,
+        masker=parts.redactor,
+        data_dir=settings.storage.data_dir,
+        database_url=settings.storage.database_url,
+        watch_seconds=WATCH_SECONDS if settings.profile == "dev" else None,
+    )
 
 
 def _release_app(connection: Any, app_id: str) -> None:

@@ -116,7 +116,9 @@ async def test_everybody_gets_through_their_doors_and_through_no_other(tmp_path:
 
         wrong = []
         # What removes comes last, parts before wholes, and those who may come after those who may not, the owner first of them: they succeed.
-        for operation in sorted(TABLE, key=lambda one: (one.startswith("DELETE") and 9 - one.count("/"), one)):
+        for operation in sorted(
+            TABLE, key=lambda one: (one.startswith("DELETE") and 9 - one.count("/"), one)
+        ):
             method, path = operation.split(" ")
             may = TABLE[operation]
             for name in sorted(EVERYBODY, key=lambda one: (one in may, one != "owner", one)):

@@ -58,6 +58,8 @@ _PIECES = {
 #: Pieces without names.
 _INNER = ("answer", "body", "console", "flow", "form", "later", "read", "told", "upload")
 _PIECE_OF = {name: piece for piece, names in _PIECES.items() for name in names.split()}
+#: Sources whose names are known: looking for them takes longer than a small script runs.
+_KNOWN_MAX = 64
 _DIGESTS = {"SHA-1": _sha1.sha1, "SHA-256": sha256, "SHA-384": sha384, "SHA-512": sha512}
 
 #: Frames of the script itself; the engine calls every script so.
@@ -96,7 +98,6 @@ class QuickJsIsolate:
         )
         runtime.bind_function("__console", lambda level, text: self._console(str(level), str(text)))
         runtime.bind_function("__piece", lambda name: _SOURCES[name])
-        runtime.bind_function("__pieceOf", lambda name: _PIECE_OF.get(name, ""))
         runtime.bind_function("__random", lambda count: os.urandom(min(int(count), 65_536)))
         runtime.bind_function("__digest", _digest)
         # A module, so that its frames have a name of their own in stack traces.
@@ -109,6 +110,7 @@ class QuickJsIsolate:
         self._host, self._later, self._console = host, later, console
 
     def load(self, source: str, modules: list[list[str]], seconds: float) -> None:
+        self._eval(_provision(source, modules), seconds, own_frames=())
         if modules:
             for name, text in modules:
                 self._runtime.add_static_module(name, text)
@@ -160,6 +162,23 @@ class QuickJsIsolate:
 
     def dispose(self) -> None:
         del self._runtime
+
+
+_known: dict[tuple[str, ...], str] = {}
+
+
+def _provision(source: str, modules: list[list[str]]) -> str:
+    """What makes the names of pieces that a program mentions global."""
+    texts = (source, *(text for _, text in modules))
+    if (found := _known.get(texts)) is not None:
+        return found
+    # As parts of other words too: one accessor too many costs less than looking closer, and `re` is 1 MB of a worker.
+    names = [name for name in _PIECE_OF if any(name in text for text in texts)]
+    calls = "".join(f"__runstead.provide('{_PIECE_OF[name]}', '{name}');" for name in names)
+    if len(_known) >= _KNOWN_MAX:
+        _known.pop(next(iter(_known)))
+    _known[texts] = f"{calls}undefined"
+    return _known[texts]
 
 
 def _digest(name: str, data: bytes) -> bytes:

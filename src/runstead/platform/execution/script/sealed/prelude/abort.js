@@ -1,5 +1,6 @@
 // AbortController as the DOM standard has it, as far as fetch and scripts need it.
-() => {
+(tools) => {
+  const { setTimeout } = tools.load("timers");
   const abortError = (reason) => (reason === undefined ? Object.assign(new Error("the operation was aborted"), { name: "AbortError" }) : reason);
   class AbortSignal {
     #listeners = new Set();

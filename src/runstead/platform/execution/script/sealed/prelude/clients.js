@@ -1,5 +1,6 @@
 // Calls to MCP servers elsewhere: JSON-RPC 2.0 over HTTP (modelcontextprotocol.io, streamable HTTP), with a secret that the server puts in.
 (tools) => {
+  const { fetch } = tools.load("fetch");
   class McpClient {
     #url; #secret; #session = null; #id = 0;
     constructor(url, secret = null) { this.#url = String(url); this.#secret = secret === null || secret === undefined ? null : String(secret); }

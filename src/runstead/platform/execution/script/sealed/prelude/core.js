@@ -1,8 +1,8 @@
 // What a script finds besides the language. Compiled anew for each context, which is most of what a context costs, so only what
 // nearly every script uses stands here; the rest is in pieces that are compiled at the first use of one of their names.
 const root = globalThis;
-const { __host: host, __later: send, __console: emit, __piece: source, __pieceOf: pieceOf, __random: random, __digest: digest } = root;
-for (const name of ["__host", "__later", "__console", "__piece", "__pieceOf", "__random", "__digest"]) delete root[name];
+const { __host: host, __later: send, __console: emit, __piece: source, __random: random, __digest: digest } = root;
+for (const name of ["__host", "__later", "__console", "__piece", "__random", "__digest"]) delete root[name];
 const { stringify, parse } = JSON;
 
 // No code from text: neither by eval nor by any of the function constructors.
@@ -26,18 +26,12 @@ const define = (name, value) => Object.defineProperty(root, name, { value, writa
 const loaded = {};
 const load = (name) => (loaded[name] ??= compile(source(name))(tools));
 const tools = { load, stringify, parse, random, digest, ask, send, reply: Symbol("reply"), user: null, get later() { return load("later").later; } };
-// The names of the pieces are no properties: whoever looks for a name that is none finds them. A getter for each, or only a table of
-// them here, would be a tenth of what a context costs.
-const { get } = Reflect;
-const found = (name) => (typeof name === "string" ? pieceOf(name) : "");
-const provide = (piece, name) => (define(name, load(piece)[name]), root[name]);
-Object.setPrototypeOf(root, new Proxy(Object.prototype, {
-  has: (prototype, name) => name in prototype || found(name) !== "",
-  get: (prototype, name, receiver) => {
-    const piece = name in prototype ? "" : found(name);
-    return piece === "" ? get(prototype, name, receiver) : provide(piece, name);
-  },
-}));
+// Names of pieces that the script mentions: it is asked for each once, and what is not there is not defined, as it should be.
+const provide = (piece, name) => Object.defineProperty(root, name, {
+  configurable: true,
+  get: () => (define(name, load(piece)[name]), root[name]),
+  set: (value) => define(name, value),
+});
 
 const textOf = (value) => (typeof value === "string" ? value : load("console").show(value));
 const log = (level) => (...values) => emit(level, values.map(textOf).join(" ").slice(0, 8192));
@@ -91,4 +85,4 @@ const settle = () => {
   load("later").settle(results);
   return main;
 };
-Object.defineProperty(root, "__runstead", { value: Object.freeze(Object.assign(start, { settle, waits: () => load("later").waits() })) });
+Object.defineProperty(root, "__runstead", { value: Object.freeze(Object.assign(start, { provide, settle, waits: () => load("later").waits() })) });
