@@ -1,0 +1,5 @@
+describe("relay", () => {
+  it("refuses what is no JSON", () => expect(receive({ json: () => { throw new SyntaxError("x"); } }).status).toBe(400));
+  it("has no targets at first", () => { sharedStorage.clear(); expect(targets()).toEqual([]); });
+  it("lets administrators say who is told", () => expect(() => setTargets({ json: () => [] })).toThrow("administrators"));
+});
