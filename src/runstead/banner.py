@@ -51,7 +51,9 @@ class Banner:
         yield from (f"  {line}" for line in self._examples())
 
     def _examples(self) -> Iterator[str]:
-        greeting = next((path for path in self.app_routes if path.count(":") <= 1 and "*" not in path), None)
+        simple = [path for path in self.app_routes if path.count(":") <= 1 and "*" not in path]
+        # The shipped greeting, when it is there.
+        greeting = min(simple, key=lambda path: "hello" not in path, default=None)
         yield f"curl {self.url}{_filled(greeting) if greeting else '/health'}"
         if self.endpoint_routes:
             method, path = self.endpoint_routes[0]

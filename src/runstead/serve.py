@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -32,6 +33,7 @@ def serve(
     host: str | None = None,
     port: int | None = None,
     data_dir: Path | None = None,
+    apps: Path | None = None,
     set_: Annotated[list[str] | None, Parameter(name="--set")] = None,
 ) -> int:
     """Run the server until SIGTERM or Ctrl-C; SIGHUP reads the configuration again.
@@ -44,6 +46,8 @@ def serve(
         The configuration file; default: RUNSTEAD_CONFIG, else runstead.toml (or .yaml, .json) in this folder.
     profile
         dev, staging or prod.
+    apps
+        A folder of apps instead of apps.folders: each subfolder is one, and in the profile dev loaded again when it changes.
     set_
         Any other field, as section.field=value; may be given often.
     """
@@ -55,6 +59,10 @@ def serve(
         for name, value in (("server.host", host), ("server.port", port), ("storage.data_dir", data_dir))
         if value is not None
     }
+    if apps is not None:
+        if not apps.is_dir():
+            raise CliError(f"{apps} is no folder", exit_code=ExitCode.USAGE)
+        overrides["apps.folders"] = json.dumps([str(apps.resolve())])
     for assignment in set_ or ():
         field, equals, value = assignment.partition("=")
         if not equals:
@@ -120,7 +128,11 @@ def _print_banner(server: Server, url: str) -> None:
         database=_without_password(storage.database_url),
         objects=storage.objects_url,
         sandbox=server.sandbox,
-        app_routes=[route.path for _, route in server.services["apps"].routes() if route.method == "GET"],
+        app_routes=[
+            route.path
+            for _, route in server.services["apps"].routes()
+            if route.method == "GET" and route.kind == "handler"
+        ],
         endpoint_routes=[
             (one.settings.method, one.settings.path)
             for one in server.services["endpoints"].endpoints()

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from cyclopts import App
 
 from runstead.platform.cli import Client, CliError, ExitCode, JsonFlag, Output, segment
 
-app = App(name="apps", help="Web apps in JavaScript.")
+app = App(name="apps", help="Web apps in JavaScript and TypeScript.")
+#: Of a source, by the ending of its file.
+_TYPES: Final = {".ts": "text/typescript", ".tsx": "text/tsx", ".jsx": "text/jsx"}
 
 
 @app.command
 def put(
-    app_id: str, file: Path, *, privileged: bool = False, message: str = "", json: JsonFlag = False
+    app_id: str, path: Path, *, privileged: bool = False, message: str = "", json: JsonFlag = False
 ) -> None:
-    """Put a new version into service.
+    """Put a new version into service: of a file, or of a folder with all that is in it.
 
-    Example: runstead apps put hello examples/apps/hello/app.js --privileged
+    Example: runstead apps put hello examples/apps/hello --privileged
 
     Parameters
     ----------
@@ -29,13 +32,7 @@ def put(
     """
     params: dict[str, Any] = {"message": message} | ({"privileged": "true"} if privileged else {})
     with Client.from_environment() as client:
-        done = client.request(
-            "PUT",
-            f"/api/apps/{segment(app_id)}",
-            params=params,
-            content=_read(file),
-            headers={"Content-Type": "text/javascript"},
-        )
+        done = put_app(client, app_id, path, params)
     served = ", ".join(f"{route['method']} {route['path']}" for route in done["routes"]) or "no routes"
     Output(json=json).item(done, f"{app_id} version {done['version']['version']}: {served}")
 
@@ -121,16 +118,23 @@ def routes(app_id: str, *, json: JsonFlag = False) -> None:
 
 
 @app.command
-def check(file: Path, *, json: JsonFlag = False) -> None:
-    """Whether a source parses; nothing is kept.
+def check(file: Path, *, app_id: str = "check", json: JsonFlag = False) -> None:
+    """What a source would register; nothing of it stays.
 
-    Example: runstead apps check app.js
+    Example: runstead apps check app.js --app-id hello
+
+    Parameters
+    ----------
+    app_id
+        As whose next version; only others can be in conflict with it.
     """
     with Client.from_environment() as client:
+        headers = {"Content-Type": _TYPES.get(file.suffix, "text/javascript")}
         done = client.request(
-            "POST", "/api/apps/check/check", content=_read(file), headers={"Content-Type": "text/javascript"}
+            "POST", f"/api/apps/{segment(app_id)}/check", content=_read(file), headers=headers
         )
-    Output(json=json).item(done, f"{file}: ok")
+    served = ", ".join(f"{route['method']} {route['path']}" for route in done["routes"]) or "no routes"
+    Output(json=json).item(done, f"{file}: ok, {served}")
 
 
 @app.command(name="rm")
@@ -144,8 +148,34 @@ def remove(app_id: str, *, json: JsonFlag = False) -> None:
     Output(json=json).item({"id": app_id, "removed": True}, f"{app_id} removed")
 
 
+def put_app(client: Client, app_id: str, path: Path, params: Mapping[str, Any]) -> Any:
+    """Send a file or a folder."""
+    url = f"/api/apps/{segment(app_id)}"
+    if path.is_dir():
+        files = [("file", (name, content)) for name, content in files_of(path).items()]
+        return client.request("PUT", url, params=params, files=files)
+    headers = {"Content-Type": _TYPES.get(path.suffix, "text/javascript")}
+    return client.request("PUT", url, params=params, content=_read(path), headers=headers)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """What of a folder belongs to its app, as the server reads folders."""
+    from runstead.capabilities.apps.folders import read_folder
+
+    found = read_folder(folder)
+    if found is None:
+        raise CliError(f"{folder} holds no app.js, app.ts or the like", exit_code=ExitCode.USAGE)
+    if found.problem and not found.source:
+        raise CliError(found.problem, exit_code=ExitCode.USAGE)
+    return {**found.files, found.main: found.source.encode()}
+
+
 def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
         raise CliError(f"{file}: {error.strerror}", exit_code=ExitCode.USAGE) from error
+
+
+# The commands below it register themselves.
+from runstead.capabilities.apps import cli_running  # noqa: E402, F401

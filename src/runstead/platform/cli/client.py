@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote, urlsplit
@@ -137,18 +137,20 @@ class Client:
         json: Any = None,
         content: bytes | str | None = None,
         headers: Mapping[str, str] | None = None,
+        files: Sequence[tuple[str, tuple[str, bytes]]] | None = None,
     ) -> Any:
         """Send any request and decode the answer; bytes where it is neither JSON nor text."""
         import httpx
 
-        options: dict[str, Any] = {"content": content} if content is not None else {"json": json}
+        bodies = {"json": json, "content": content, "files": files}
+        options: dict[str, Any] = {name: body for name, body in bodies.items() if body is not None}
         try:
             response = self._http.request(
                 method,
                 path,
                 params=_given(params),
                 headers=headers,
-                **(options if json is not None or content is not None else {}),
+                **options,
             )
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
