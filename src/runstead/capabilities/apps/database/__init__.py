@@ -6,7 +6,6 @@ from pathlib import Path
 
 from runstead.capabilities.apps.database.calls import DatabaseCalls
 from runstead.capabilities.apps.database.limits import DatabaseSettings
-from runstead.capabilities.apps.database.postgres import PostgresDatabases
 from runstead.capabilities.apps.database.sessions import AppDatabases
 from runstead.capabilities.apps.database.sqlite import SqliteDatabases
 from runstead.capabilities.apps.ports import Secrets
@@ -24,4 +23,7 @@ def app_databases(
     """
     if url.startswith("sqlite"):
         return AppDatabases(SqliteDatabases(folder, settings), settings)
+    # Only here: the driver is 10 MB of a server that does not use it.
+    from runstead.capabilities.apps.database.postgres import PostgresDatabases
+
     return AppDatabases(PostgresDatabases(url, settings, secrets=secrets), settings)

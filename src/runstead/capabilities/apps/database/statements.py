@@ -15,7 +15,7 @@ PARAMETERS_MAX: Final = 999
 
 #: The pieces of SQL in which a question mark is none: texts, names, comments, and PostgreSQL's dollar quotes.
 _PIECES: Final = re.compile(
-    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$([A-Za-z_]\w*)?\$.*?\$\1\$|\?\d*|\$\d+|;",
+    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$((?:[A-Za-z_]\w*)?)\$.*?\$\1\$|\?\d*|\$\d+|;",
     re.DOTALL,
 )
 _WORD: Final = re.compile(r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*\(?\s*([A-Za-z]+)", re.DOTALL)

@@ -19,7 +19,7 @@ _STEPS = 10_000
 #: What of the standard library reaches neither files nor other code.
 _KEPT = (
     "assert", "error", "ipairs", "math", "next", "pairs", "pcall", "select", "string", "table", "tonumber", "tostring", "type",
-    "utf8", "xpcall", "setmetatable", "getmetatable", "rawequal", "rawget", "rawlen", "rawset", "_VERSION",
+    "utf8", "xpcall", "setmetatable", "getmetatable", "rawequal", "rawget", "rawlen", "rawset", "_G", "_VERSION",
 )  # fmt: skip
 
 
@@ -40,7 +40,8 @@ class LuaIsolate:
         )
         globals_ = lua.globals()
         hook = lua.eval(
-            "function(watch, steps) local set = debug.sethook; return function() set(watch, '', steps) end end"
+            "function(look, steps) local set = debug.sethook; local hook = function() look() end;"
+            " return function() set(hook, '', steps) end end"
         )
         self._arm = hook(self._look, _STEPS)
         for name in list(globals_.keys()):
