@@ -1,4 +1,4 @@
-"""The shipped examples, served by a real process."""
+"""The shipped examples, served by a real process. Of the apps only hello: what they answer is for test_example_apps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 EXAMPLES = f"""
 [apps]
-folders = ["{ROOT}/examples/apps"]
+folders = ["{ROOT}/tests/acceptance/apps"]
 [[endpoints]]
 name = "wordcount"
 path = "/wordcount"

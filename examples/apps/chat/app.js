@@ -25,7 +25,7 @@ function page(request) {
 
 function speak(request) {
   const { room } = request.params;
-  const text = String(request.json().text ?? "").trim();
+  const text = String(request.json()?.text ?? "").trim();
   if (!ROOM.test(room) || !text || text.length > LENGTH_MAX) return ResponseBuilder.error(422, `a message has 1 to ${LENGTH_MAX} characters`);
   const reached = routeRegistry.sendStreamMessage(`/chat/${room}/events`, { who: auth.userName ?? "somebody", text });
   return ResponseBuilder.json({ reached }, 202);

@@ -5,7 +5,7 @@ async function list() {
 }
 
 async function add(request) {
-  const text = String(request.json().text ?? "").trim();
+  const text = String(request.json()?.text ?? "").trim();
   if (!text) return ResponseBuilder.error(422, "what is there to do?");
   const { rows } = await db.execute(
     "insert into todos (text, position) select ?, coalesce(max(position), 0) + 1 from todos returning id, text, done, version",
@@ -15,7 +15,8 @@ async function add(request) {
 }
 
 async function change(request) {
-  const { version, ...wanted } = request.json();
+  const { version, ...wanted } = request.json() ?? {};
+  if (!Number.isInteger(version)) return ResponseBuilder.error(422, "which version did you see?");
   const changes = Object.fromEntries(Object.entries(wanted).filter(([name]) => ["text", "done"].includes(name)));
   if ("done" in changes) changes.done = changes.done ? 1 : 0;
   try {
@@ -29,6 +30,7 @@ async function change(request) {
 // All or nothing: an id that is not there leaves everything as it was.
 async function reorder(request) {
   const ids = request.json();
+  if (!Array.isArray(ids) || !ids.every(Number.isInteger)) return ResponseBuilder.error(422, "a list of ids is needed");
   await db.transaction(async (tx) => {
     for (const [position, id] of ids.entries()) {
       const { changes } = await tx.execute("update todos set position = ? where id = ?", [position, id]);

@@ -19,6 +19,7 @@ from runstead.kernel.clock import rfc3339
 from runstead.platform.identity import guard
 from runstead.platform.limits import MIGRATIONS, Limiter, LimitsSettings, Rule
 from runstead.platform.limits import limiter as limiter_module
+from runstead.platform.limits import windows as windows_module
 from runstead.platform.limits.http import limit_routes
 from runstead.platform.limits.middleware import RateLimits
 from runstead.platform.storage.sql import Database, migrate
@@ -163,8 +164,10 @@ async def test_64_clients_at_once_get_exactly_the_limit(
 @pytest.mark.req("SEC-006")
 @pytest.mark.parametrize("amount", [1, 10, 40])
 async def test_two_nodes_with_redis_let_exactly_the_limit_through(
-    database: Database, stack: AsyncExitStack, redis: str, amount: int
+    database: Database, stack: AsyncExitStack, redis: str, amount: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A machine that is busy with other tests must not make a node count for itself.
+    monkeypatch.setattr(windows_module, "REDIS_SECONDS_MAX", 30.0)
     # Each database and amount counts for itself on the one Redis server.
     rules = (Rule(name=f"shared-{database.dialect}-{amount}", by="everyone", limit=f"{amount}/minute"),)
     nodes = [Node(database, stack, rules, redis) for _ in range(2)]

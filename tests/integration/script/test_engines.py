@@ -28,7 +28,8 @@ function deep() return deep() + 1 end
 function fail() error("on purpose") end
 function out()
   local found = {}
-  for _, name in ipairs({ "io", "os", "require", "load", "loadfile", "dofile", "debug", "package", "python", "collectgarbage" }) do
+  local others = { "io", "os", "require", "load", "loadfile", "dofile", "debug", "package", "python", "collectgarbage" }
+  for _, name in ipairs(others) do
     if _G[name] ~= nil then found[#found + 1] = name end
   end
   return { found = #found, dump = string.dump == nil, meta = tostring(getmetatable("").__index == string) }

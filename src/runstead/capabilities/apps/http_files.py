@@ -67,7 +67,7 @@ def file_routes(service: AppsService) -> Router:
 
     @put(
         "/{app_id:str}/assets/{name:path}",
-        guards=[guard("apps.write", each=True)],
+        guards=[guard("apps.assets", each=True)],
         summary="Put a new version of a file",
         opt={"body_max_bytes": ASSET_BYTES_MAX},
         operation_class=FileOperation,
@@ -76,7 +76,7 @@ def file_routes(service: AppsService) -> Router:
     async def put_file(
         request: Request[Any, Any, Any], app_id: FromPath[str], name: FromPath[str]
     ) -> dict[str, Any]:
-        await insist(service, request, app_id, "apps.write")
+        await insist(service, request, app_id, "apps.assets")
         app = await service.get(id_of(app_id))
         try:
             asset_name(name)
@@ -92,14 +92,14 @@ def file_routes(service: AppsService) -> Router:
 
     @delete(
         "/{app_id:str}/assets/{name:path}",
-        guards=[guard("apps.write", each=True)],
+        guards=[guard("apps.assets", each=True)],
         summary="Remove a file; its versions stay",
         status_code=204,
     )
     async def delete_file(
         request: Request[Any, Any, Any], app_id: FromPath[str], name: FromPath[str]
     ) -> None:
-        await insist(service, request, app_id, "apps.write")
+        await insist(service, request, app_id, "apps.assets")
         app = await service.get(id_of(app_id))
         if not await assets.remove(app.id, name.strip("/"), author=str(actor_of(request.scope))):
             raise NotFoundError

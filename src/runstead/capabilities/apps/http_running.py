@@ -55,12 +55,12 @@ def _trying(service: AppsService) -> list[Any]:
 
     @post(
         "/{app_id:str}/test",
-        guards=[guard("apps.write", each=True)],
+        guards=[guard("apps.test", each=True)],
         summary="Run the tests that the app carries; what they change is undone",
         status_code=200,
     )
     async def test(request: Request[Any, Any, Any], app_id: FromPath[str]) -> dict[str, Any]:
-        await insist(service, request, app_id, "apps.write")
+        await insist(service, request, app_id, "apps.test")
         app = await service.get(id_of(app_id))
         caller = Caller(app.id, actor_of(request.scope))
         return await service.trials.test(app, caller, request_id=request_id_of(request.scope))

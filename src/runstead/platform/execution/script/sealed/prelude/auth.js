@@ -1,11 +1,8 @@
 // Who asks. The server has decided it before the script began; nothing here can change it, and nothing here is what protects.
 (tools) => {
   const { user } = tools;
-  class Refused extends Error {
-    constructor(status, message) { super(message); this.name = "AuthError"; this.status = status; }
-    [tools.reply]() { return tools.load("body").typed("application/json", tools.stringify({ error: this.message }), this.status); }
-  }
-  const insist = (fits, status, message) => { if (!fits) throw new Refused(status, message); return auth.currentUser(); };
+  const { refused } = tools.load("refusal");
+  const insist = (fits, status, message) => { if (!fits) throw refused(status, message, "AuthError"); return auth.currentUser(); };
   const auth = Object.freeze({
     isAuthenticated: user !== null,
     userId: user?.id ?? null,

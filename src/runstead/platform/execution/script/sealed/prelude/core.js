@@ -46,7 +46,7 @@ const argumentOf = ({ request, kind, args, invocationId, user }) => {
   const hidden = (name, value) => Object.defineProperty(request, name, { value });
   if (bodyBytes === undefined) {
     hidden("text", () => request.body);
-    hidden("json", () => parse(request.body));
+    hidden("json", () => load("refusal").json(request.body));
     hidden("bytes", () => new TextEncoder().encode(request.body));
   } else load("form").carry(request, bodyBytes);
   Object.defineProperty(request, "form", { get: () => load("form").formOf(request), enumerable: true });
