@@ -64,7 +64,7 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "GET /api/apps/{app_id}/diff": READERS | {"granted"}, "POST /api/apps/{app_id}/rollback": APP_OWNERS,
     "GET /api/apps/{app_id}/routes": READERS | {"granted"},
     "PUT /api/apps/{app_id}": APP_OWNERS, "DELETE /api/apps/{app_id}": APP_OWNERS, "POST /api/apps/{app_id}/check": APP_OWNERS,
-    "POST /api/apps/{app_id}/eval": APP_OWNERS, "POST /api/apps/{app_id}/test": (TESTERS - {OPERATOR}) | {"granted"},
+    "GET /api/apps/{app_id}/database": APP_OWNERS, "POST /api/apps/{app_id}/eval": APP_OWNERS, "POST /api/apps/{app_id}/test": (TESTERS - {OPERATOR}) | {"granted"},
     "GET /api/apps/{app_id}/logs": READERS | {"granted"}, "GET /api/apps/{app_id}/deliveries": READERS | {"granted"},
     "GET /api/apps/{app_id}/timers": READERS | {"granted"}, "GET /api/apps/{app_id}/streams": READERS | {"granted"},
     "GET /api/apps/{app_id}/assets": READERS | {"granted"}, "GET /api/apps/{app_id}/assets/{name}": READERS | {"granted"},

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -261,6 +262,19 @@ async def test_apps_do_not_see_each_others_tables(shop: Town) -> None:
     assert gone.status_code == 204
     await shop.put("shop", SHOP)
     assert await shop.answer("GET", "/setup") == "ready", "a new app of that name begins with nothing"
+
+
+async def test_everything_can_be_taken_away(shop: Town) -> None:
+    assert await shop.answer("GET", "/commits") == "ok"
+    answer = await shop.host.api("GET", "/shop/database")
+    assert answer.headers["content-type"].startswith("application/x-ndjson")
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    tables = {line["table"]: line["columns"] for line in lines if "table" in line}
+    assert tables == {"orders": ["id", "amount", "note", "paid", "at", "person"], "people": ["id", "name"]}
+    assert [line["row"] for line in lines if "row" in line] == [[1, "committed"]]
+    assert "done" in await shop.answer(
+        "POST", "/refused", content="insert into people (name) values ('after')"
+    )
 
 
 async def test_limits_of_statements(

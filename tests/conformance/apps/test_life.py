@@ -290,3 +290,35 @@ async def test_a_folder_is_loaded_again_file_by_file(
         (folder / "note.txt").write_text("second")
         await becomes("/live", "three")
         await becomes("/live.txt", "second")
+
+
+async def test_an_app_says_what_it_needs_below_the_ceiling(
+    database: Database, database_url: str, tmp_path: Path, pool: ScriptPool
+) -> None:
+    ceiling = {"script_timeout_ms": 1500, "request_timeout_ms": 2000, "heap_bytes": 2**25}
+    async with open_town(
+        database, database_url, tmp_path, pool, script_timeout_ms=200, ceiling=ceiling
+    ) as town:
+        source = (
+            "function spin(c) { const until = Date.now() + Number(c.query.ms); while (Date.now() < until); return 'spun'; }"
+            "function init() { register('/spin', 'spin'); }"
+        )
+        manifest = {
+            "limits": {"script_timeout_ms": 60_000, "request_timeout_ms": 60_000, "heap_bytes": 2**26},
+            "fetch": "sync",
+        }
+        made = await put_files(town, "slow", {"app.js": source, "app.json": json.dumps(manifest)})
+        assert made.status_code == 201, made.text
+        assert await town.answer("GET", "/spin?ms=500") == "spun"
+        late = await town.client.get("/spin?ms=1900")
+        assert late.json()["error"]["code"] == "E_SCRIPT_TIMEOUT"
+        await town.put("slow", source)
+        assert await town.answer("GET", "/spin?ms=500") == "spun", (
+            "a source alone keeps what the app says of itself"
+        )
+        await put_files(town, "slow", {"app.js": source, "app.json": "{}"})
+        assert (await town.client.get("/spin?ms=500")).status_code == 504
+        for wrong in ('{"limits": {"heap_bytes": 1}}', '{"unknown": 1}', "[]", "{"):
+            refused = await put_files(town, "slow", {"app.js": source, "app.json": wrong})
+            assert refused.status_code == 422, refused.text
+            assert "app.json" in refused.text

@@ -103,6 +103,19 @@ def assets(app_id: str, *, json: JsonFlag = False) -> None:
 
 
 @app.command
+def export(app_id: str, file: Path) -> None:
+    """Write all that is in the database of an app to a file, as lines of JSON.
+
+    Example: runstead apps export todo todo.ndjson
+    """
+    with Client.from_environment() as client:
+        content = client.get(f"/api/apps/{segment(app_id)}/database")
+    content = content.encode() if isinstance(content, str) else content
+    file.write_bytes(content)
+    Output(json=False).item({}, f"{file}: {len(content)} bytes")
+
+
+@app.command
 def dev(app_id: str, folder: Path, *, privileged: bool = True) -> None:
     """Put a folder into service, and again whenever one of its files changes, until Ctrl-C.
 

@@ -98,18 +98,18 @@ class AppsDispatcher:
         return paths_of(self._service.routes())
 
     async def _serve(self, found: Match[Target], scope: Scope, receive: Receive, send: Send) -> None:
-        settings = self._service.settings
+        settings, seconds = self._service.settings, found.entry.target.serving.limits.wall_seconds
         is_head = scope["method"] == "HEAD"
         streamed = Streamed(receive, send, is_head=is_head, strict=settings.strict_responses)
         form: Form | None = None
         try:
-            async with asyncio.timeout(settings.request_timeout_ms / 1000) as clock:
+            async with asyncio.timeout(seconds) as clock:
                 content_type = header_of(scope, b"content-type") or ""
                 if content_type.lower().startswith(_MULTIPART):
                     # How long an upload may take is the body limiter's business.
                     clock.reschedule(None)
                     form = await read_form(receive, content_type)
-                    clock.reschedule(asyncio.get_running_loop().time() + settings.request_timeout_ms / 1000)
+                    clock.reschedule(asyncio.get_running_loop().time() + seconds)
                 body = form if form is not None else await read_body(receive, settings.body_max_bytes)
                 streamed.clocks.append(clock)
                 reply = await self._call(found, scope, body, streamed)
@@ -117,8 +117,8 @@ class AppsDispatcher:
             if streamed.started:
                 raise
             raise AppTimeoutError(
-                f"the app did not answer within {settings.request_timeout_ms} ms",
-                details={"limit_ms": settings.request_timeout_ms},
+                f"the app did not answer within {seconds * 1000:.0f} ms",
+                details={"limit_ms": round(seconds * 1000)},
             ) from None
         finally:
             streamed.close()

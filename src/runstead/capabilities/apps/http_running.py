@@ -16,7 +16,7 @@ from runstead.capabilities.apps.http import insist
 from runstead.capabilities.apps.management_paths import id_of
 from runstead.capabilities.apps.service import AppsService
 from runstead.capabilities.apps.streams import StreamHub
-from runstead.platform.http import actor_of, guard, request_id_of, sse
+from runstead.platform.http import ByteStream, actor_of, guard, request_id_of, sse, stream
 
 
 class Evaluation(Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,4 +110,15 @@ def _looking(
         app = await service.get(id_of(app_id))
         return {"streams": streams.figures(app.id)}
 
-    return [logs, list_deliveries, list_timers, list_streams]
+    @get(
+        "/{app_id:str}/database",
+        guards=[guard("apps.write", each=True)],
+        summary="All that is in its database, as lines of JSON",
+        opt={"content_types": ["application/x-ndjson"]},
+    )
+    async def export_database(request: Request[Any, Any, Any], app_id: FromPath[str]) -> ByteStream:
+        await insist(service, request, app_id, "apps.write")
+        app = await service.get(id_of(app_id))
+        return stream(service.database_lines(app.id), "application/x-ndjson")
+
+    return [logs, export_database, list_deliveries, list_timers, list_streams]

@@ -56,13 +56,13 @@ class Invoker:
         self._host = host
         self._console = console
         self._wait_seconds = settings.request_timeout_ms / 1000
+        self._settings = settings
         self._limits = ScriptLimits(
             script_seconds=settings.script_timeout_ms / 1000,
             wall_seconds=settings.request_timeout_ms / 1000,
             heap_bytes=settings.heap_bytes,
             stack_bytes=settings.stack_bytes,
         )
-        self._blocking = replace(self._limits, may_block=True)
 
     async def check(self, app_id: str, main: str, compiled: Compiled) -> None:
         """Parse only.
@@ -80,18 +80,18 @@ class Invoker:
         :raises UnprocessableError: it registers what cannot be.
         """
         compiled = compiled_of(version)
-        program = program_of(app.id, version.main, compiled)
+        program, limits = program_of(app.id, version.main, compiled), self._limits_of(compiled)
         context = {
             "scriptName": app.id,
             "version": version.number,
             "registeredAt": rfc3339(version.created_at),
             "isStartup": is_startup,
         }
-        invocation = Invocation(function="init", argument=context, limits=self._limits_of(program))
+        invocation = Invocation(function="init", argument=context, limits=limits)
         session = Session(Caller(app.id), dry=dry)
         outcome = await self._run(session, program, invocation, request_id="", places=compiled.places())
         registered = registered_of(outcome.registrations)
-        return Serving(app.id, version.number, program, registered, app.privileged, compiled.places())
+        return Serving(app.id, version.number, program, registered, app.privileged, compiled.places(), limits)
 
     async def call(
         self,
@@ -148,15 +148,28 @@ class Invoker:
         invocation = Invocation(
             function=function,
             argument=argument,
-            limits=self._limits_of(program),
+            limits=serving.limits,
             repeatable=repeatable,
         )
         return await self._run(session, program, invocation, request_id=request_id, places=serving.places)
 
-    def _limits_of(self, program: Program) -> ScriptLimits:
-        """A script that can wait within a turn has the whole time of the request, of which it may run as long as any other."""
-        texts = (program.source, *(text for _, text in program.modules))
-        return self._blocking if any(map(_BLOCKING.search, texts)) else self._limits
+    def _limits_of(self, compiled: Compiled) -> ScriptLimits:
+        """What the app asks for, below the ceiling.
+
+        A script that can wait within a turn has the whole time of the request, of which it may run as long as any other.
+        """
+        wanted, ceiling, limits = compiled.manifest.limits, self._settings.ceiling, self._limits
+        texts = (compiled.source, *(text for _, text in compiled.modules))
+        if wanted.request_timeout_ms is not None:
+            seconds = min(wanted.request_timeout_ms, ceiling.request_timeout_ms) / 1000
+            limits = replace(limits, wall_seconds=seconds)
+        if wanted.script_timeout_ms is not None:
+            seconds = min(wanted.script_timeout_ms, ceiling.script_timeout_ms) / 1000
+            limits = replace(limits, script_seconds=seconds)
+        if wanted.heap_bytes is not None:
+            limits = replace(limits, heap_bytes=min(wanted.heap_bytes, ceiling.heap_bytes))
+        blocks = compiled.manifest.fetch == "sync" or any(map(_BLOCKING.search, texts))
+        return replace(limits, may_block=blocks)
 
     async def _run(
         self,
@@ -204,7 +217,7 @@ def compiled_of(version: Version) -> Compiled:
 def program_of(app_id: str, main: str, compiled: Compiled) -> Program:
     """What the pool takes."""
     source, modules = compiled.source, list(compiled.modules)
-    if _SYNCHRONOUS.search(source):
+    if compiled.manifest.fetch == "sync" or _SYNCHRONOUS.search(source):
         # In the same line as the first of the author's: no line moves.
         source = f"{_FACADE}{source}"
         if modules:

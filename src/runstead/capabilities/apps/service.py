@@ -14,6 +14,7 @@ import msgspec
 from runstead.capabilities.apps.assets import AssetStore
 from runstead.capabilities.apps.assets.store import manifest_of
 from runstead.capabilities.apps.database import AppDatabases
+from runstead.capabilities.apps.database.export import exported
 from runstead.capabilities.apps.errors import (
     AppInitError,
     AppNotFoundError,
@@ -37,6 +38,7 @@ from runstead.capabilities.apps.model import (
 from runstead.capabilities.apps.routes import Match, OtherMethods
 from runstead.capabilities.apps.settings import AppsSettings
 from runstead.capabilities.apps.sources import Compiled, Compiler, is_module
+from runstead.capabilities.apps.sources.manifest import NAME as MANIFEST
 from runstead.capabilities.apps.stage import Serving, Stage, Target
 from runstead.capabilities.apps.starting import Starter
 from runstead.capabilities.apps.store import AppStore, Written, digest_of
@@ -110,10 +112,16 @@ class AppsService:
                 f"the source has {size} bytes; {self.settings.script_max_bytes} are allowed (apps.script_max_bytes)",
                 details={"bytes_max": self.settings.script_max_bytes},
             )
-        files = {name: content.decode("utf-8", "replace") for name, content in upload.files.items()}
+        files = {
+            name: content.decode("utf-8", "replace")
+            for name, content in upload.files.items()
+            if name.endswith(SOURCE_ENDINGS)
+        }
+        if MANIFEST not in files and (kept := await self.assets.find(app_id, MANIFEST)) is not None:
+            files |= await self.assets.texts(app_id, {MANIFEST: kept.digest})
         if is_module(upload.source):
-            kept = [one for one in await self.assets.list(app_id) if one.name.endswith(SOURCE_ENDINGS)]
-            files = {**await self.assets.texts(app_id, manifest_of(kept)), **files}
+            sources = [one for one in await self.assets.list(app_id) if one.name.endswith(SOURCE_ENDINGS)]
+            files = {**await self.assets.texts(app_id, manifest_of(sources)), **files}
         compiled = await self._compiler.compile(upload.main, upload.source, files)
         await self._invoker.check(app_id, upload.main, compiled)
         return compiled
@@ -345,6 +353,15 @@ class AppsService:
             if self._databases is not None:
                 await self._databases.remove(app_id)
 
+    def database_lines(self, app_id: str) -> AsyncIterator[bytes]:
+        """All that is in the database of an app, as lines of JSON.
+
+        :raises UnavailableError: apps have no databases here.
+        """
+        if self._databases is None:
+            raise UnavailableError("apps have no databases here")
+        return exported(self._databases, app_id)
+
     def figures(self) -> Mapping[str, Any]:
         """For the health page.
 
@@ -362,7 +379,7 @@ class AppsService:
 
 def _kept(upload: Uploaded, compiled: Compiled) -> str | None:
     """As it is stored; nothing where the source is what the engine gets."""
-    if not compiled.modules and compiled.source == upload.source:
+    if compiled == Compiled(source=upload.source):
         return None
     return msgspec.json.encode(compiled).decode()
 

@@ -32,6 +32,16 @@ class FetchSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     )
 
 
+class CeilingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What an app may have when its ``app.json`` asks for more than the others have."""
+
+    request_timeout_ms: Annotated[int, Meta(ge=10, le=600_000, description="Wall clock of a request.")] = (
+        60_000
+    )
+    script_timeout_ms: Annotated[int, Meta(ge=1, le=600_000, description="Time in the script.")] = 10_000
+    heap_bytes: Annotated[int, Meta(ge=1 * MIB, le=512 * MIB, description="Heap of one context.")] = 128 * MIB
+
+
 class AppsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Apps and what each request to one may use."""
 
@@ -70,6 +80,7 @@ class AppsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         int, Meta(ge=1, le=100_000, description="Clients that may listen to streams of apps at once.")
     ] = 5000
     fetch: FetchSettings = FetchSettings()
+    ceiling: CeilingSettings = CeilingSettings()
     database: DatabaseSettings = DatabaseSettings()
     asset_bytes: Annotated[
         int, Meta(ge=1 * MIB, le=100 * 1024 * MIB, description="Files of one app, all versions together.")

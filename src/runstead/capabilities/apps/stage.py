@@ -9,7 +9,7 @@ from runstead.capabilities.apps.errors import RouteConflictError
 from runstead.capabilities.apps.model import Registered, Route
 from runstead.capabilities.apps.routes import Match, OtherMethods, RouteTable
 from runstead.capabilities.apps.sources.maps import SourceMap
-from runstead.platform.execution.script import Program
+from runstead.platform.execution.script import Program, ScriptLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Serving:
     privileged: bool
     #: The way back to what the author wrote, by name of the file.
     places: Mapping[str, SourceMap] = field(default_factory=dict)
+    #: What a request may use.
+    limits: ScriptLimits = field(default_factory=ScriptLimits)
 
 
 @dataclass(frozen=True, slots=True)

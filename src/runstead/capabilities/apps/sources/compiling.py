@@ -16,6 +16,8 @@ from typing import Any, Final
 
 import msgspec
 
+from runstead.capabilities.apps.sources.manifest import NAME as MANIFEST
+from runstead.capabilities.apps.sources.manifest import Manifest, manifest_of
 from runstead.capabilities.apps.sources.maps import SourceMap
 from runstead.capabilities.apps.sources.modules import (
     BUILT_IN,
@@ -60,6 +62,7 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     modules: tuple[tuple[str, str], ...] = ()
     #: Name → the field ``mappings`` of its source map.
     maps: dict[str, str] = {}
+    manifest: Manifest = Manifest()
 
     def places(self) -> dict[str, SourceMap]:
         """The way back, by name of the file."""
@@ -86,6 +89,7 @@ class Compiler:
         :raises UnprocessableError: an import leads nowhere, or a source is not valid.
         :raises MissingTranspilerError: a transpiler is needed, and there is none.
         """
+        manifest = manifest_of(files[MANIFEST]) if MANIFEST in files else Manifest()
         all_files = {**files, main: source}
         wanted = _reachable(main, all_files)
         if len(wanted) > FILES_MAX:
@@ -95,7 +99,7 @@ class Compiler:
         units = {name: done.get(name) or _Unit(all_files[name]) for name in wanted}
         maps = {name: unit.mappings for name, unit in units.items() if unit.mappings}
         if not is_module(units[main].source) and len(wanted) == 1:
-            return Compiled(source=units[main].source, maps=maps)
+            return Compiled(source=units[main].source, maps=maps, manifest=manifest)
         modules = []
         for name in wanted:
             text = units[name].source
@@ -108,6 +112,7 @@ class Compiler:
             source=modules[-1][1],
             modules=(*((name, BUILT_IN[name]) for name in sorted(built_in)), *modules),
             maps=maps,
+            manifest=manifest,
         )
 
     async def _transpiled(self, sources: Mapping[str, str]) -> dict[str, _Unit]:
