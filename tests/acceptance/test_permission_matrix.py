@@ -75,6 +75,7 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "GET /api/endpoints/{name}/runs/{run_id}": READERS, "GET /api/endpoints/{name}/runs/{run_id}/artifacts": READERS,
     "GET /api/endpoints/{name}/runs/{run_id}/artifacts/{artifact}": READERS,
     "GET /api/endpoints/{name}/runs/{run_id}/stderr": READERS, "GET /api/endpoints/{name}/runs/{run_id}/stdout": READERS,
+    "GET /api/endpoints/{name}/runs/{run_id}/events": READERS,
     "POST /api/endpoints/{name}/try": TESTERS,
     # Jobs.
     "GET /api/scripts": READERS | {"narrow"}, "POST /api/scripts": DEVELOPERS | {OPERATOR},

@@ -170,7 +170,7 @@ async def test_nothing_gets_out_and_nobody_else_is_harmed(tmp_path: Path, sqlite
         Database(sqlite_url) as database,
         ScriptPool(workers=2) as pool,
         open_town(
-            database, sqlite_url, tmp_path, pool, script_timeout_ms=250, request_timeout_ms=5000
+            database, sqlite_url, tmp_path, pool, script_timeout_ms=250, request_timeout_ms=20_000
         ) as town,
     ):
         await town.vault.put("mine", Secret(CANARY), scope="app:evil")
@@ -241,8 +241,17 @@ async def test_existence_does_not_show_in_time(town: Town) -> None:
     assert 0.5 < statistics.median(ratios) < 2
 
 
-async def test_apps_and_requests_are_apart_under_load(town: Town) -> None:
+async def test_apps_and_requests_are_apart_under_load(
+    database: Database, database_url: str, tmp_path: Path, pool: ScriptPool
+) -> None:
     """Two apps, two hundred requests at once: nobody sees another's data, and nothing stays from request to request."""
+    # A machine that is busy with other tests takes its time; that is not what is looked at here.
+    patient = {"script_timeout_ms": 30_000, "request_timeout_ms": 60_000}
+    async with open_town(database, database_url, tmp_path, pool, **patient) as town:
+        await _apart(town)
+
+
+async def _apart(town: Town) -> None:
     source = """
     globalThis.count = (globalThis.count ?? 0) + 1;
     let own = null;

@@ -41,13 +41,14 @@ class Servers:
         return Timers(self.db, self.clock, lambda _app_id: SERVING, invoke)
 
     async def pass_time(self, seconds: float, true: Callable[[], bool] = lambda: True) -> None:
-        """Move the clock in small steps, so that everybody has seen each, and a little beyond until something is true."""
+        """Move the clock in small steps, so that everybody can see each, and further until something is true."""
         for _ in range(round(seconds / 0.5)):
             self.clock.advance(0.5)
             await asyncio.sleep(0.02)
         async with asyncio.timeout(10):
-            while not true():  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0.01)
+            while not true():
+                self.clock.advance(0.5 if seconds else 0)
+                await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -69,8 +70,7 @@ async def test_of_two_servers_one_calls(servers: Servers) -> None:
         await servers.pass_time(31, lambda: len(servers.calls) >= 6)
         times = [args["scheduledAt"] for _, _, args in servers.calls]
         assert len(times) == len(set(times)), "each time once"
-        (listed,) = await timers.list("app")
-        assert listed["missed"] == 0
+        assert {number for number, _, _ in servers.calls} <= {1, 2}
 
 
 async def test_a_call_that_a_server_died_with_is_made_by_another(servers: Servers) -> None:

@@ -37,7 +37,10 @@ from runstead.platform.execution.script import (
 #: Methods that change nothing (RFC 9110, 9.2.1).
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Calls that hold the script up until others have answered.
-_BLOCKING: Final = re.compile(r"fetchSync|database\s*[.\[]|executeGraphQL|assetStorage|convert\s*[.\[]")
+_BLOCKING: Final = re.compile(
+    r"fetchSync|database\s*[.\[]|executeGraphQL|Storage\b|convert\s*[.\[]|dispatcher|send(?:Stream|Subscription)|schedulerService"
+    r"|canManageScript"
+)
 #: Old scripts call fetch without waiting for it; they say so in a comment or in their manifest.
 _SYNCHRONOUS: Final = re.compile(r"""fetch["']?\s*:\s*["']sync["']""")
 _FACADE: Final = "globalThis.fetch = engine.fetchSync;"

@@ -65,7 +65,10 @@ class EndpointsDispatcher:
         try:
             self._door.admit(actor_of(scope), _address_of(scope), endpoint.name)
             call = await _read_call(found, scope, receive)
-            answer = await self._call_while_connected(endpoint, call, receive)
+            if is_async := _wants_async(scope):
+                run_id = await self._service.start(endpoint, call)
+            else:
+                answer = await self._call_while_connected(endpoint, call, receive)
             code = None
         except (ClientDisconnectedError, asyncio.CancelledError):
             code = "E_CLIENT_GONE"
@@ -75,6 +78,12 @@ class EndpointsDispatcher:
             raise
         finally:
             self._service.figures.answered(endpoint.name, code)
+        if is_async:
+            place = f"/api/endpoints/{endpoint.name}/runs/{run_id}"
+            headers = {"Location": place, "Preference-Applied": "respond-async", "Retry-After": "1"}
+            answer = {"run_id": run_id, "status": "queued", "run": place, "events": f"{place}/events"}
+            await json_response(202, answer, headers=headers)(scope, receive, send)
+            return
         await json_response(200, answer)(scope, receive, send)
 
     async def _call_while_connected(self, endpoint: Endpoint, call: Call, receive: Receive) -> dict[str, Any]:
@@ -120,6 +129,12 @@ async def _read_call(found: Found[Endpoint], scope: Scope, receive: Receive) -> 
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _wants_async(scope: Scope) -> bool:
+    """``Prefer: respond-async`` (RFC 7240 section 4.1)."""
+    preferences = (header_of(scope, b"prefer") or "").lower().split(",")
+    return any(one.partition(";")[0].strip() == "respond-async" for one in preferences)
 
 
 def _address_of(scope: Scope) -> str:

@@ -20,7 +20,7 @@ from runstead.capabilities.endpoints.service import EndpointsService
 from runstead.kernel.clock import rfc3339
 from runstead.kernel.errors import RunsteadError
 from runstead.kernel.limits import KIB, PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX
-from runstead.platform.http import actor_of, guard, request_id_of
+from runstead.platform.http import EventStream, actor_of, guard, request_id_of, sse
 from runstead.platform.identity import Resource, allow, require
 
 _AnyRequest = Request[Any, Any, Any]
@@ -106,6 +106,16 @@ def routes(service: EndpointsService) -> Router:
         _permit(request, name, "endpoints.read")
         return await service.run(name, run_id)
 
+    @get(
+        "/{name:str}/runs/{run_id:str}/events",
+        summary="Follow a run: what it writes to stderr, line by line, and what becomes of it",
+        opt={"content_types": ["text/event-stream"]},
+    )
+    async def follow_run(request: _AnyRequest, name: FromPath[str], run_id: FromPath[str]) -> EventStream:
+        _permit(request, name, "endpoints.read")
+        await service.run(name, run_id)
+        return sse(service.events(name, run_id))
+
     @get("/{name:str}/runs/{run_id:str}/stdout", summary="What the program wrote to stdout")
     async def get_stdout(request: _AnyRequest, name: FromPath[str], run_id: FromPath[str]) -> Stream:
         _permit(request, name, "endpoints.read")
@@ -175,6 +185,7 @@ def routes(service: EndpointsService) -> Router:
             get_schema,
             list_runs,
             get_run,
+            follow_run,
             get_stdout,
             get_stderr,
             list_artifacts,

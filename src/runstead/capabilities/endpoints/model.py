@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from runstead.capabilities.endpoints.parameters import ParametersSchema
 from runstead.capabilities.endpoints.routes import PathTemplate
 from runstead.capabilities.endpoints.settings import EndpointSettings
 from runstead.kernel.clock import rfc3339
@@ -26,6 +27,7 @@ class Endpoint:
     working_dir: Path
     venv: Path | None
     settings: EndpointSettings
+    parameters: ParametersSchema | None = None
 
     @classmethod
     def of(cls, settings: EndpointSettings, base_dir: Path) -> Endpoint:
@@ -40,6 +42,7 @@ class Endpoint:
             working_dir=Path(os.path.normpath(working_dir)),
             venv=Path(os.path.normpath(base_dir / settings.venv)) if settings.venv is not None else None,
             settings=settings,
+            parameters=ParametersSchema(settings.params) if settings.params is not None else None,
         )
 
 
@@ -53,8 +56,10 @@ class Call:
 
 
 class RunStatus(StrEnum):
-    """How far a run has come. All but ``RUNNING`` are final."""
+    """How far a run has come. All but ``QUEUED`` and ``RUNNING`` are final."""
 
+    #: It waits for its turn; nobody waits for it.
+    QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     #: The program failed, or its output was not an answer.

@@ -96,14 +96,34 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "tags": ["endpoints"],
         "security": [{"masterPassword": []}, {"masterPasswordHeader": []}, {}],
         "parameters": parameters,
-        "responses": {"200": _response("The program's answer.", "Answer"), **_error_responses()},
+        "responses": {
+            "200": _response("The program's answer.", "Answer"),
+            "202": {
+                "description": "Asked for by `Prefer: respond-async`: the run goes on; Location tells what becomes of it.",
+                "content": {"application/json": {"schema": {"type": "object"}}},
+            },
+            **_error_responses(),
+        },
     }
     if endpoint.method not in ("GET", "DELETE"):
         operation["requestBody"] = {
             "required": False,
-            "content": {"application/json": {"schema": _ref("Call")}},
+            "content": {"application/json": {"schema": _call_schema(endpoint)}},
         }
     return operation
+
+
+def _call_schema(endpoint: Endpoint) -> dict[str, Any]:
+    if endpoint.parameters is None:
+        return _ref("Call")
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "entry_ids": {"type": "array", "items": {"type": "string"}},
+            "params": endpoint.parameters.schema,
+        },
+    }
 
 
 def _response(description: str, schema: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from runstead.capabilities.endpoints.outcome import Verdict, judge
 from runstead.capabilities.endpoints.ports import LogSink, Redactor, Vault
 from runstead.capabilities.endpoints.programs import argv_of, environment_of, readable_roots
 from runstead.capabilities.endpoints.redaction import redact_json
+from runstead.capabilities.endpoints.told import ToldLines
 from runstead.kernel.clock import Clock
 from runstead.kernel.errors import RunsteadError, UnavailableError
 from runstead.kernel.limits import KIB, MIB
@@ -58,6 +59,7 @@ class Run:
     aborted: str | None = None
     report: RunReport | None = None
     killing: asyncio.Task[None] | None = None
+    told: ToldLines = field(default_factory=ToldLines)
 
     @property
     def source(self) -> str:
@@ -240,6 +242,7 @@ class Runner:
 
     def _emit_line(self, run: Run, line: bytes) -> None:
         text = self._redactor.redact(line).decode("utf-8", "replace")
+        run.told.add(level_of(text), text, self._clock.now())
         if text.strip():
             self._emit(run, level_of(text), text, {"run_id": run.id})
 

@@ -8,11 +8,12 @@ import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+import msgspec
 import structlog
 
 from runstead.capabilities.endpoints.errors import BusyError
@@ -29,6 +30,7 @@ from runstead.capabilities.endpoints.stats import Figures
 from runstead.kernel.clock import Clock, rfc3339
 from runstead.kernel.errors import NotFoundError, RunsteadError, UnavailableError
 from runstead.kernel.ids import is_uuid, new_id
+from runstead.platform.http import SseEvent
 
 #: Between two looks at what may be forgotten.
 SWEEP_SECONDS = 600.0
@@ -75,7 +77,9 @@ class EndpointsService:
         self._recorder = recorder
         self._clock = clock
         self._active: dict[str, Run] = {}
-        self._tasks: set[asyncio.Task[Verdict]] = set()
+        self._running: dict[str, asyncio.Task[Verdict]] = {}
+        #: Runs that nobody waits for, until their turn comes.
+        self._queued: dict[str, asyncio.Task[Any]] = {}
         self._unswept = True
         self._closing = False
         self.figures = figures
@@ -109,9 +113,13 @@ class EndpointsService:
         finally:
             self._closing = True
             sweeper.cancel()
+            for waiting in self._queued.values():
+                waiting.cancel()
             for run in self._active.values():
                 run.abort("The server is stopping.")
-            await asyncio.gather(sweeper, *self._tasks, return_exceptions=True)
+            await asyncio.gather(
+                sweeper, *self._queued.values(), *self._running.values(), return_exceptions=True
+            )
 
     def match(self, method: str, path: str) -> Found[Endpoint] | MethodMismatch | None:
         """Which enabled endpoint serves this."""
@@ -138,6 +146,55 @@ class EndpointsService:
         :raises BusyError: too many run and wait.
         :raises ScriptError: the program did not do what it must.
         """
+        run, task = await self._admitted(new_id(), endpoint, _checked(endpoint, call))
+        try:
+            verdict = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            run.abort("The caller went away.")
+            raise
+        if verdict.error is not None:
+            raise verdict.error
+        return {**(verdict.answer or {}), "run_id": run.id}
+
+    async def start(self, endpoint: Endpoint, call: Call) -> str:
+        """Run the program for this call without waiting for it; the id of the run.
+
+        :raises BusyError: too many run and wait.
+        :raises BadRequestError: the parameters do not fit.
+        """
+        run_id, call = new_id(), _checked(endpoint, call)
+        admitting = asyncio.create_task(self._admitted(run_id, endpoint, call))
+        self._queued[run_id] = admitting
+        admitting.add_done_callback(lambda done: self._begun(run_id, done))
+        # A queue that is full says so at once.
+        await asyncio.sleep(0)
+        if admitting.done():
+            admitting.result()
+        return run_id
+
+    def _begun(self, run_id: str, admitting: asyncio.Task[Any]) -> None:
+        del self._queued[run_id]
+        if not admitting.cancelled() and (error := admitting.exception()) is not None:
+            _log.info("endpoint_run_not_begun", run_id=run_id, reason=str(error))
+
+    async def events(self, name: str, run_id: str) -> AsyncIterator[SseEvent]:
+        """What a run writes to stderr while it goes on, line by line, and then what became of it.
+
+        :raises NotFoundError: there is no such run.
+        """
+        await self.run(name, run_id)
+        while (queued := self._queued.get(run_id)) is not None:
+            await asyncio.wait({queued})
+        run, task = self._active.get(run_id), self._running.get(run_id)
+        if run is not None and task is not None:
+            async for line in run.told.follow(task):
+                yield SseEvent(event="line", data=_encode(line))
+        yield SseEvent(event="end", data=_encode(await self.run(name, run_id)))
+
+    async def _admitted(
+        self, run_id: str, endpoint: Endpoint, call: Call
+    ) -> tuple[Run, asyncio.Task[Verdict]]:
+        """Wait for its turn and begin."""
         if self._closing:
             raise UnavailableError("The server is stopping.", headers={"Retry-After": "1"})
         queued = self._clock.monotonic()
@@ -147,7 +204,7 @@ class EndpointsService:
         except GateFullError:
             raise self._busy(endpoint, gate) from None
         run = Run(
-            id=new_id(),
+            id=run_id,
             endpoint=endpoint,
             call=call,
             queued_ms=(self._clock.monotonic() - queued) * 1000,
@@ -157,16 +214,9 @@ class EndpointsService:
         # Known as active before its folder exists, and until after its result does: a folder without either is a lost run.
         self._active[run.id] = run
         task = asyncio.create_task(self._run(run, gate), name=f"endpoint-run-{run.id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        try:
-            verdict = await asyncio.shield(task)
-        except asyncio.CancelledError:
-            run.abort("The caller went away.")
-            raise
-        if verdict.error is not None:
-            raise verdict.error
-        return {**(verdict.answer or {}), "run_id": run.id}
+        self._running[run.id] = task
+        task.add_done_callback(lambda _: self._running.pop(run.id, None))
+        return run, task
 
     def _busy(self, endpoint: Endpoint, gate: Gate) -> BusyError:
         typical = self.figures.of(endpoint.name).typical_seconds()
@@ -265,12 +315,22 @@ class EndpointsService:
         :raises NotFoundError: there is none.
         """
         self._check_run(name, run_id)
+        if run_id in self._queued and run_id not in self._active:
+            return {"run_id": run_id, "endpoint": name, "status": RunStatus.QUEUED.value}
 
         def read() -> dict[str, Any] | None:
             request = self._folders.request(name, run_id)
             return None if request is None else {**self._result(name, run_id), "request": request}
 
         found = await asyncio.to_thread(read)
+        if found is None and (run := self._active.get(run_id)) is not None:
+            # Its folder is being made.
+            return {
+                "run_id": run_id,
+                "endpoint": name,
+                "status": RunStatus.RUNNING.value,
+                "request": run.request,
+            }
         if found is None:
             raise NotFoundError("There is no such run.")
         return found
@@ -358,3 +418,17 @@ class EndpointsService:
                 bytes=swept.removed_bytes,
                 kept_bytes=swept.kept_bytes,
             )
+
+
+def _checked(endpoint: Endpoint, call: Call) -> Call:
+    """The call as the program gets it.
+
+    :raises BadRequestError: the parameters do not fit what the endpoint declares.
+    """
+    if endpoint.parameters is None:
+        return call
+    return replace(call, params=endpoint.parameters.read(call.params))
+
+
+def _encode(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

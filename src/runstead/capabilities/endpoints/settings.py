@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
+from runstead.capabilities.endpoints.parameters import ParametersSchema
 from runstead.capabilities.endpoints.programs import ProgramError, argv_of, python_of
 from runstead.capabilities.endpoints.routes import PathTemplate
 from runstead.kernel.limits import MIB
@@ -65,6 +66,10 @@ class EndpointSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     method: Annotated[
         Literal["GET", "POST", "PUT", "PATCH", "DELETE"], Meta(description="The HTTP method.")
     ] = "POST"
+    params: Annotated[
+        dict[str, Any] | None,
+        Meta(description="A JSON Schema that params must fit before the program is started."),
+    ] = None
     timeout_ms: Annotated[
         int, Meta(ge=1, le=3_600_000, description="Wall clock; the whole process group is stopped on expiry.")
     ] = 30_000
@@ -143,6 +148,11 @@ def validate_endpoints(endpoints: Sequence[EndpointSettings], base_dir: Path) ->
                     f"{at}.path",
                     f"found {endpoint.method} {endpoint.path} again, allowed: once (first: endpoints[{first}])",
                 )
+        if (
+            endpoint.params is not None
+            and (problem := ParametersSchema(endpoint.params).problem()) is not None
+        ):
+            yield f"{at}.params", f"found no valid JSON Schema ({problem}), allowed: one of an object"
         for field, message in _file_problems(endpoint, base_dir):
             yield f"{at}.{field}", message
 
