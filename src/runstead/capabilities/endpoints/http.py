@@ -98,13 +98,13 @@ def routes(service: EndpointsService) -> Router:
         cursor: FromQuery[str | None] = None,
     ) -> dict[str, Any]:
         _permit(request, name, "endpoints.read")
-        page, next_cursor = await service.runs(name, limit=limit, cursor=cursor)
+        page, next_cursor = await service.archive.runs(name, limit=limit, cursor=cursor)
         return {"runs": page, "limit": limit, "next_cursor": next_cursor}
 
     @get("/{name:str}/runs/{run_id:str}", summary="One run: its result and its request")
     async def get_run(request: _AnyRequest, name: FromPath[str], run_id: FromPath[str]) -> dict[str, Any]:
         _permit(request, name, "endpoints.read")
-        return await service.run(name, run_id)
+        return await service.archive.run(name, run_id)
 
     @get(
         "/{name:str}/runs/{run_id:str}/events",
@@ -113,25 +113,25 @@ def routes(service: EndpointsService) -> Router:
     )
     async def follow_run(request: _AnyRequest, name: FromPath[str], run_id: FromPath[str]) -> EventStream:
         _permit(request, name, "endpoints.read")
-        await service.run(name, run_id)
+        await service.archive.run(name, run_id)
         return sse(service.events(name, run_id))
 
     @get("/{name:str}/runs/{run_id:str}/stdout", summary="What the program wrote to stdout")
     async def get_stdout(request: _AnyRequest, name: FromPath[str], run_id: FromPath[str]) -> Stream:
         _permit(request, name, "endpoints.read")
-        return _download("stdout.txt", await service.open_file(name, run_id, "stdout"))
+        return _download("stdout.txt", await service.archive.open_file(name, run_id, "stdout"))
 
     @get("/{name:str}/runs/{run_id:str}/stderr", summary="What the program wrote to stderr")
     async def get_stderr(request: _AnyRequest, name: FromPath[str], run_id: FromPath[str]) -> Stream:
         _permit(request, name, "endpoints.read")
-        return _download("stderr.txt", await service.open_file(name, run_id, "stderr"))
+        return _download("stderr.txt", await service.archive.open_file(name, run_id, "stderr"))
 
     @get("/{name:str}/runs/{run_id:str}/artifacts", summary="Files that the program left")
     async def list_artifacts(
         request: _AnyRequest, name: FromPath[str], run_id: FromPath[str]
     ) -> dict[str, Any]:
         _permit(request, name, "endpoints.read")
-        found = await service.artifacts(name, run_id)
+        found = await service.archive.artifacts(name, run_id)
         return {
             "artifacts": [
                 {
@@ -150,7 +150,7 @@ def routes(service: EndpointsService) -> Router:
     ) -> Stream:
         _permit(request, name, "endpoints.read")
         relative = artifact.as_posix().lstrip("/")
-        opened = await service.open_file(name, run_id, "artifacts", *relative.split("/"))
+        opened = await service.archive.open_file(name, run_id, "artifacts", *relative.split("/"))
         return _download(relative, opened)
 
     @post(

@@ -9,15 +9,15 @@ import re
 import shutil
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 import structlog
 
+from runstead.capabilities.endpoints.archive import Archive
 from runstead.capabilities.endpoints.errors import BusyError
-from runstead.capabilities.endpoints.folders import Artifact, RunFolders
+from runstead.capabilities.endpoints.folders import RunFolders
 from runstead.capabilities.endpoints.gate import Gate, GateFullError
 from runstead.capabilities.endpoints.model import Call, Endpoint, RunStatus
 from runstead.capabilities.endpoints.outcome import Verdict
@@ -27,9 +27,9 @@ from runstead.capabilities.endpoints.routes import Found, MethodMismatch, RouteT
 from runstead.capabilities.endpoints.runner import Run, Runner
 from runstead.capabilities.endpoints.settings import EndpointSettings, RunsSettings
 from runstead.capabilities.endpoints.stats import Figures
-from runstead.kernel.clock import Clock, rfc3339
+from runstead.kernel.clock import Clock
 from runstead.kernel.errors import NotFoundError, RunsteadError, UnavailableError
-from runstead.kernel.ids import is_uuid, new_id
+from runstead.kernel.ids import new_id
 from runstead.platform.http import SseEvent
 
 #: Between two looks at what may be forgotten.
@@ -83,6 +83,7 @@ class EndpointsService:
         self._unswept = True
         self._closing = False
         self.figures = figures
+        self.archive = Archive(folders, self._stage_of)
         self._table = _Table(RouteTable(()), {}, {})
         self.replace(endpoints)
 
@@ -182,14 +183,14 @@ class EndpointsService:
 
         :raises NotFoundError: there is no such run.
         """
-        await self.run(name, run_id)
+        await self.archive.run(name, run_id)
         while (queued := self._queued.get(run_id)) is not None:
             await asyncio.wait({queued})
         run, task = self._active.get(run_id), self._running.get(run_id)
         if run is not None and task is not None:
             async for line in run.told.follow(task):
                 yield SseEvent(event="line", data=_encode(line))
-        yield SseEvent(event="end", data=_encode(await self.run(name, run_id)))
+        yield SseEvent(event="end", data=_encode(await self.archive.run(name, run_id)))
 
     async def _admitted(
         self, run_id: str, endpoint: Endpoint, call: Call
@@ -274,93 +275,11 @@ class EndpointsService:
             for name, endpoint in table.by_name.items()
         ]
 
-    async def runs(
-        self, name: str, *, limit: int, cursor: str | None
-    ) -> tuple[list[dict[str, Any]], str | None]:
-        """A page of runs, the newest first, and the cursor of the next page."""
-        self._check_name(name)
-        if cursor is not None and not is_uuid(cursor):
-            raise NotFoundError("There is no such page.")
-        return await asyncio.to_thread(self._page, name, limit, cursor)
-
-    def _page(self, name: str, limit: int, cursor: str | None) -> tuple[list[dict[str, Any]], str | None]:
-        page: list[dict[str, Any]] = []
-        for run_id in self._folders.run_ids(name, before=cursor):
-            if len(page) == limit:
-                return page, page[-1]["run_id"]
-            page.append(self._result(name, run_id))
-        return page, None
-
-    def _result(self, name: str, run_id: str) -> dict[str, Any]:
-        result = self._folders.result(name, run_id)
-        if result is not None:
-            return result
-        is_running = run_id in self._active
-        # It may have ended between the two looks; then its result is there now.
-        result = None if is_running else self._folders.result(name, run_id)
-        if result is not None:
-            return result
-        started = datetime.fromtimestamp(int(run_id.replace("-", "")[:12], 16) / 1000, UTC)
-        status = RunStatus.RUNNING if is_running else RunStatus.LOST
-        return {
-            "run_id": run_id,
-            "endpoint": name,
-            "status": status.value,
-            "started_at": rfc3339(started),
-        }
-
-    async def run(self, name: str, run_id: str) -> dict[str, Any]:
-        """One run: its result, and what it was asked.
-
-        :raises NotFoundError: there is none.
-        """
-        self._check_run(name, run_id)
-        if run_id in self._queued and run_id not in self._active:
-            return {"run_id": run_id, "endpoint": name, "status": RunStatus.QUEUED.value}
-
-        def read() -> dict[str, Any] | None:
-            request = self._folders.request(name, run_id)
-            return None if request is None else {**self._result(name, run_id), "request": request}
-
-        found = await asyncio.to_thread(read)
-        if found is None and (run := self._active.get(run_id)) is not None:
-            # Its folder is being made.
-            return {
-                "run_id": run_id,
-                "endpoint": name,
-                "status": RunStatus.RUNNING.value,
-                "request": run.request,
-            }
-        if found is None:
-            raise NotFoundError("There is no such run.")
-        return found
-
-    async def artifacts(self, name: str, run_id: str) -> list[Artifact]:
-        """What the program left.
-
-        :raises NotFoundError: there is no such run, or it is still going on.
-        """
-        if (await self.run(name, run_id))["status"] == RunStatus.RUNNING:
-            raise NotFoundError("This run is still going on.")
-        return await asyncio.to_thread(self._folders.artifacts, name, run_id)
-
-    async def open_file(self, name: str, run_id: str, *parts: str) -> tuple[IO[bytes], int]:
-        """Open ``stdout``, ``stderr`` or ``artifacts/…`` of a run that has ended. Whoever gets the file closes it.
-
-        :returns: the file and its size in bytes.
-        :raises NotFoundError: there is none. Before the end of a run there is none yet: secrets are masked at the end.
-        """
-        self._check_run(name, run_id)
-
-        def open_finished() -> tuple[IO[bytes], int] | None:
-            if self._folders.result(name, run_id) is None:
-                return None
-            return self._folders.open_file(name, run_id, *parts)
-
-        opened = await asyncio.to_thread(open_finished)
-        if opened is None:
-            raise NotFoundError("There is no such file.")
-        return opened
+    def _stage_of(self, run_id: str) -> RunStatus | None:
+        """Of a run that has not ended; None of all others."""
+        if run_id in self._active:
+            return RunStatus.RUNNING
+        return RunStatus.QUEUED if run_id in self._queued else None
 
     async def health(self) -> dict[str, Any]:
         """Facts for the health page.
@@ -377,15 +296,6 @@ class EndpointsService:
 
         free = await asyncio.to_thread(usage)
         return {"declared": len(self._table.by_name), "running": len(self._active), "free_bytes": free}
-
-    def _check_name(self, name: str) -> None:
-        if not _NAME.fullmatch(name):
-            raise NotFoundError
-
-    def _check_run(self, name: str, run_id: str) -> None:
-        self._check_name(name)
-        if not is_uuid(run_id):
-            raise NotFoundError("There is no such run.")
 
     async def _sweep_forever(self) -> None:
         swept_on = None
