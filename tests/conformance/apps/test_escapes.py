@@ -159,6 +159,7 @@ async def judged(name: str, expected: str, said: Awaitable[tuple[int, str, str]]
     return "" if fits else f"{name}: wanted {expected}, got {status} {text[:200]}"
 
 
+@pytest.mark.req("SEC-009", "TEST-008")
 @pytest.mark.timeout(240)
 async def test_nothing_gets_out_and_nobody_else_is_harmed(tmp_path: Path, sqlite_url: str) -> None:
     cases = list(CASES.items())
@@ -221,6 +222,7 @@ async def test_nothing_gets_out_and_nobody_else_is_harmed(tmp_path: Path, sqlite
         assert (await town.client.get("/healthz")).status_code == 200
 
 
+@pytest.mark.req("JSAPI-008")
 async def test_existence_does_not_show_in_time(town: Town) -> None:
     """Whether another app has a secret of a name takes no longer to deny than whether anybody has."""
     await town.vault.put("theirs", Secret(CANARY), scope="app:other")
@@ -241,6 +243,7 @@ async def test_existence_does_not_show_in_time(town: Town) -> None:
     assert 0.5 < statistics.median(ratios) < 2
 
 
+@pytest.mark.req("JS-001")
 async def test_apps_and_requests_are_apart_under_load(
     database: Database, database_url: str, tmp_path: Path, pool: ScriptPool
 ) -> None:

@@ -76,6 +76,7 @@ async def api(town: Town, method: str, path: str, **options: Any) -> Any:
     return answer.json()
 
 
+@pytest.mark.req("DEV-004", "TEST-006")
 async def test_typescript_jsx_and_modules(town: Town) -> None:
     made = await put_files(town, "sums", FILES)
     assert made.status_code == 201, made.text
@@ -122,6 +123,7 @@ async def test_what_cannot_be_built_is_refused_with_its_place(
     assert "/tmp" not in refused.text
 
 
+@pytest.mark.req("DEV-003")
 async def test_a_source_is_checked_without_staying(town: Town) -> None:
     source = "function go() {} function init() { sharedStorage.setItem('a', 'b'); register('/go', 'go'); schedulerService.registerRecurring({ handler: 'go', intervalMinutes: 5 }); }"
     checked = await api(town, "POST", "/new/check", content=source)
@@ -186,6 +188,7 @@ async def test_evaluations_change_nothing(town: Town) -> None:
     assert (await town.host.api("POST", "/none/eval", json={"code": "1"})).status_code in (403, 404)
 
 
+@pytest.mark.req("DATA-006")
 async def test_two_authors_do_not_overwrite_each_other(town: Town) -> None:
     first = "function init() {} // first"
     await town.put("race", first)
@@ -211,6 +214,7 @@ async def test_two_authors_do_not_overwrite_each_other(town: Town) -> None:
     assert tagged.json()["version"]["tags"] == ["v1", "stable"]
 
 
+@pytest.mark.req("DATA-005")
 async def test_a_rollback_brings_the_files_back(town: Town) -> None:
     await put_files(
         town,
@@ -262,6 +266,7 @@ async def test_lines_of_a_request_are_found_and_followed(town: Town) -> None:
     assert seen == ["said 1", "said 2", "said 3"]
 
 
+@pytest.mark.req("DEV-002")
 async def test_a_folder_is_loaded_again_file_by_file(
     database: Database, database_url: str, tmp_path: Path, pool: ScriptPool
 ) -> None:

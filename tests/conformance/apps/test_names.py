@@ -116,6 +116,7 @@ async def names(town: Town) -> Town:
     return town
 
 
+@pytest.mark.req("JSAPI-001", "JSAPI-003", "JSAPI-004")
 async def test_every_global_of_style_a_is_there(names: Town) -> None:
     kinds = await names.answer("GET", "/known")
     assert {name for name, kind in kinds.items() if kind != "function"} == set()
@@ -127,6 +128,7 @@ async def test_every_global_of_style_a_is_there(names: Town) -> None:
     assert {"method": "GET", "path": "/a/stream", "kind": "stream", "handler": ""} in routes["routes"]
 
 
+@pytest.mark.req("JSAPI-006")
 async def test_the_web_platform(names: Town) -> None:
     found = await names.answer("GET", "/web")
     assert found["aborted"] == [1, True, "AbortError"]
@@ -147,6 +149,7 @@ async def test_the_web_platform(names: Town) -> None:
     assert found["headers"] == ["1, 2", ["a"]]
 
 
+@pytest.mark.req("JSAPI-001", "SEC-002")
 async def test_the_console_and_escaping(names: Town) -> None:
     assert (await names.client.get("/log")).status_code == 204
     levels = {one["message"]: one["level"] for one in names.host.sink.emitted}
@@ -164,6 +167,7 @@ async def test_the_console_and_escaping(names: Town) -> None:
     assert "&lt;<b>ok</b>" in page
 
 
+@pytest.mark.req("HTTP-003", "HTTP-010")
 async def test_responses_in_every_shape(names: Town) -> None:
     async def shape(kind: str) -> tuple[int, str, str]:
         answer = await names.client.get(f"/shapes/{kind}")
@@ -181,6 +185,7 @@ async def test_responses_in_every_shape(names: Town) -> None:
         await names.client.get("/shapes/broken")
 
 
+@pytest.mark.req("HTTP-002")
 async def test_requests_in_both_pattern_styles(names: Town) -> None:
     found = await names.answer(
         "POST", "/request/7/a/b?x=1&y=", content='{"z":[1]}', headers={"content-type": "application/json"}
@@ -195,6 +200,7 @@ async def test_requests_in_both_pattern_styles(names: Town) -> None:
     assert {"GET", "POST", "HEAD"} <= set(options.headers["allow"].split(", "))
 
 
+@pytest.mark.req("HTTP-008", "ASSET-002")
 async def test_uploads_go_to_disk_and_are_read_in_pieces(names: Town) -> None:
     content = b"start" + b"x" * 600_000
     files = {"file": ("a b.bin", content, "application/x-thing")}
@@ -219,6 +225,7 @@ async def test_uploads_go_to_disk_and_are_read_in_pieces(names: Town) -> None:
     ).status_code == 400
 
 
+@pytest.mark.req("JSAPI-007", "JSAPI-008")
 async def test_fetch_with_secrets(names: Town, others: Others) -> None:
     await names.vault.put("token", Secret("s3cret-of-the-names"), scope="app:names")
     found = await names.answer("GET", "/remote", params={"url": others.url})
@@ -229,6 +236,7 @@ async def test_fetch_with_secrets(names: Town, others: Others) -> None:
     assert found["mcp"] == "function"
 
 
+@pytest.mark.req("JSAPI-005")
 async def test_who_asks(names: Town) -> None:
     stranger = await names.answer("GET", "/who")
     assert stranger["isAuthenticated"] is False

@@ -136,6 +136,7 @@ async def town_b(town: Town) -> Town:
     return town
 
 
+@pytest.mark.req("JSAPI-003", "JSAPI-004", "JSAPI-010")
 async def test_every_registry_has_its_calls(town_b: Town) -> None:
     known = await town_b.answer("GET", "/known")
     missing = {name: set(calls.split()) - set(known[name]) for name, calls in METHODS.items()}
@@ -175,6 +176,7 @@ async def test_storages_and_secrets(town_b: Town) -> None:
     assert all("nobody is signed in" in text for text in tried[1:])
 
 
+@pytest.mark.req("ASSET-001", "ASSET-003")
 async def test_files_of_the_app(town_b: Town) -> None:
     found = await town_b.answer("GET", "/files")
     assert found == {"listed": ["css/main.css"], "content": "body { color: red }", "gone": [False, None]}
@@ -253,6 +255,7 @@ async def listeners(town: Town, path: str, count: int) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.req("RT-001", "RT-002", "JSAPI-002")
 async def test_streams_are_replayed_filtered_and_customized(town_b: Town) -> None:
     async with over_a_socket(town_b) as client:
         await _streams(town_b, client)
@@ -339,6 +342,7 @@ async def test_messages_reach_every_listener_and_do_not_loop(town_b: Town) -> No
     await town_b.until(lambda: any("this is a loop" in line for line in town_b.lines("error")))
 
 
+@pytest.mark.req("JSAPI-011")
 async def test_webhooks_are_signed_and_tried_again(town_b: Town, others: Others) -> None:
     await town_b.vault.put("hook-key", Secret("key-of-the-hook"), scope="app:relay")
     await town_b.put(

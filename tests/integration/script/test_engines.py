@@ -50,6 +50,7 @@ async def call(pool: ScriptPool, function: str, argument: object = None, source:
     return outcome.value
 
 
+@pytest.mark.req("JS-008")
 async def test_lua_in_the_same_sandbox() -> None:
     async with ScriptPool(workers=1, engine="lua") as pool:
         assert pool.holes == ()

@@ -86,7 +86,7 @@ class Archive:
 
         :raises NotFoundError: there is no such run, or it is still going on.
         """
-        if (await self.run(name, run_id))["status"] == RunStatus.RUNNING:
+        if (await self.run(name, run_id))["status"] in (RunStatus.QUEUED, RunStatus.RUNNING):
             raise NotFoundError("This run is still going on.")
         return await asyncio.to_thread(self._folders.artifacts, name, run_id)
 

@@ -46,6 +46,7 @@ class Client:
             self._stream = None
 
 
+@pytest.mark.req("RT-003")
 @given(st.lists(st.sampled_from(["send", "read", "leave"]), max_size=60))
 async def test_who_comes_again_misses_nothing_and_hears_nothing_twice(acts: list[str]) -> None:
     hub, sent, pending = StreamHub(connections_max=10), 0, 0

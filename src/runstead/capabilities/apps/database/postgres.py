@@ -39,6 +39,14 @@ _REFUSED: Final = ("set_config", 'u&"', "dblink", "lo_import", "lo_export")
 _NUMBERED: Final = re.compile(r"\binteger\s+primary\s+key(?:\s+autoincrement)?\b", re.IGNORECASE)
 
 
+#: What makes a database larger. Removing stays possible, or a full one could never be used again.
+_GROWING: Final = re.compile(r"\s*(?:insert|update|create|alter|with|merge)\b")
+_SIZE: Final = (
+    "select coalesce(sum(pg_total_relation_size(c.oid)), 0) from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+    " where n.nspname = $1 and c.relkind in ('r', 'm')"
+)
+
+
 class PostgresConnection:
     """One connection, as the role of the app."""
 
@@ -47,6 +55,7 @@ class PostgresConnection:
     def __init__(self, dsn: str, schema: str, settings: DatabaseSettings) -> None:
         self._settings = settings
         self._schema = schema
+        self._is_full = False
         self._connection: psycopg.Connection[Any] = psycopg.connect(
             dsn,
             autocommit=True,
@@ -55,8 +64,17 @@ class PostgresConnection:
             " -c idle_in_transaction_session_timeout=60000",
         )
 
+    def weigh(self) -> None:
+        """Look at how large it is. One that is too large takes nothing more until it was made smaller."""
+        found = self.run(_SIZE, [self._schema], is_reading=True)
+        self._is_full = int(found.rows[0][0]) > self._settings.bytes_max
+
     def run(self, sql: str, parameters: Sequence[Any], *, is_reading: bool) -> Result:
         lowered = sql.lower()
+        if self._is_full and _GROWING.match(lowered):
+            raise SqlLimitError(
+                f"the database has {self._settings.bytes_max} bytes (apps.database.bytes_max)"
+            )
         for word in _REFUSED:
             if word in lowered:
                 raise SqlError(f"{word} is nothing that an app may say to its database")
@@ -167,6 +185,7 @@ class PostgresDatabases:
         if not found.rows:
             connection.close()
             raise SqlError("there is no schema")
+        connection.weigh()
         return connection
 
     def _make(self, name: str, password: str) -> None:
