@@ -249,7 +249,7 @@ async def test_nothing_beyond_the_own_database_can_be_said(shop: Town, statement
 
 
 async def test_reading_reads(shop: Town) -> None:
-    told = await shop.answer("POST", "/read", content="delete from people")
+    told = await shop.answer("POST", "/read", content="delete from orders")
     assert "error" in told
     told = await shop.answer("POST", "/read", content="select count(*) as n from people")
     assert told == {"rows": [{"n": 0}]}
@@ -307,9 +307,9 @@ async def test_a_database_is_no_larger_than_it_may_be(
         await town.put("shop", SHOP)
         assert await town.answer("GET", "/setup") == "ready"
         # Nothing that a database could make smaller.
-        fill = "insert into people (name) values ('{}')"
+        fill = "insert into orders (note) values ('{}')"
         texts = [randomness.token_hex(40_000) for _ in range(40)]
         told = [await town.answer("POST", "/refused", content=fill.format(text)) for text in texts]
         assert "bytes_max" in told[-1]["error"]
         assert "done" in told[0]
-        assert "done" in await town.answer("POST", "/refused", content="delete from people")
+        assert "done" in await town.answer("POST", "/refused", content="delete from orders")
