@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import structlog
 
 from runstead.capabilities.apps.folders import FolderApp, read_folder
+from runstead.kernel.background import background
 from runstead.kernel.errors import RunsteadError
 
 _log = structlog.get_logger("apps")
@@ -18,19 +19,12 @@ Upsert = Callable[[FolderApp], Awaitable[None]]
 _Look = dict[Path, dict[str, tuple[int, int]]]
 
 
-@asynccontextmanager
-async def watching(folders: Sequence[Path], upsert: Upsert, seconds: float) -> AsyncIterator[None]:
+def watching(folders: Sequence[Path], upsert: Upsert, seconds: float) -> AbstractAsyncContextManager[None]:
     """Put an app into service again when one of its files has changed. What is wrong with it is in the log.
 
     :param seconds: between two looks. Looking is portable, and cheap for the few files of an author.
     """
-    task = asyncio.create_task(_watch(folders, upsert, seconds), name="watching")
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    return background(_watch(folders, upsert, seconds), "watching")
 
 
 async def _watch(folders: Sequence[Path], upsert: Upsert, seconds: float) -> None:

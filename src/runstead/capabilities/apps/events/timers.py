@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -19,6 +17,7 @@ from runstead.capabilities.apps.model import Timer
 from runstead.capabilities.apps.registration import OTHERS_MAX, timer_of
 from runstead.capabilities.apps.stage import Serving
 from runstead.capabilities.apps.store import metadata
+from runstead.kernel.background import DueWork, background
 from runstead.kernel.clock import Clock, parse_rfc3339, rfc3339
 from runstead.kernel.errors import BadRequestError, ConflictError, RunsteadError
 from runstead.platform.storage.sql import Database
@@ -82,8 +81,14 @@ class Timers:
         self._serving = serving
         self._invoke = invoke
         self._owner = uuid.uuid4().hex
-        self._changed = asyncio.Event()
-        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._due = DueWork(
+            take=self._take,
+            act=self._call,
+            seconds_left=self._seconds_left,
+            clock=clock,
+            at_once=AT_ONCE,
+            look_seconds=LOOK_SECONDS,
+        )
 
     async def replace(self, app_id: str, wanted: Sequence[Timer], *, is_startup: bool) -> None:
         """What init says there is, instead of what it said before; one that is as it was keeps its time.
@@ -109,7 +114,7 @@ class Timers:
             connection.execute(timers.delete().where(ours & timers.c.name.not_in(kept)))
 
         await self._db.write(work)
-        self._changed.set()
+        self._due.wake()
 
     async def add(self, app_id: str, one: Timer) -> None:
         """:raises ConflictError: the app has as many as it may."""
@@ -122,7 +127,7 @@ class Timers:
             _put(connection, app_id, one, now, from_init=False)
 
         await self._db.write(work)
-        self._changed.set()
+        self._due.wake()
 
     async def clear(self, app_id: str) -> None:
         """Forget all timers of an app."""
@@ -141,47 +146,14 @@ class Timers:
             lambda connection: [dict(row) for row in connection.execute(query).mappings()]
         )
 
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[None]:
+    def opened(self) -> AbstractAsyncContextManager[None]:
         """Call what is due while the context is open."""
-        task = asyncio.create_task(self._run(), name="timers")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        return background(self._due.run(), "timers")
 
-    async def _run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            while True:
-                self._changed.clear()
-                try:
-                    for one in await self._take():
-                        await self._gate.acquire()
-                        tasks.create_task(self._call(one))
-                    seconds = await self._wait()
-                except Exception:  # noqa: BLE001 - it is told, and the next look is as good
-                    _log.exception("the timers could not be looked at")
-                    seconds = LOOK_SECONDS
-                await self._rest(seconds)
-
-    async def _rest(self, seconds: float) -> None:
-        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
-        changed = asyncio.create_task(self._changed.wait())
-        try:
-            await asyncio.wait({sleeping, changed}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeping.cancel()
-            changed.cancel()
-
-    async def _wait(self) -> float:
-        found = await self._db.read(
-            lambda connection: connection.scalar(sa.select(sa.func.min(timers.c.next_at)))
-        )
-        if found is None:
-            return LOOK_SECONDS
-        return min(max(0.0, (parse_rfc3339(found) - self._clock.now()).total_seconds()), LOOK_SECONDS)
+    async def _seconds_left(self) -> float:
+        earliest = sa.select(sa.func.min(timers.c.next_at))
+        found = await self._db.read(lambda connection: connection.scalar(earliest))
+        return LOOK_SECONDS if found is None else (parse_rfc3339(found) - self._clock.now()).total_seconds()
 
     async def _take(self) -> Sequence[_Due]:
         """What is due, and ours from now on. A recurring one gets its next time at once."""
@@ -231,8 +203,6 @@ class Timers:
             # The whole story is in the app's log.
             error = failure.message
             _log.warning("a timer failed", app_id=one.app_id, timer=one.name, error=error)
-        finally:
-            self._gate.release()
         await self._done(one, error, is_absent=serving is None)
 
     async def _done(self, one: _Due, error: str | None, *, is_absent: bool) -> None:
@@ -252,7 +222,7 @@ class Timers:
                 .values(last_at=rfc3339(now), last_error=error, runs=timers.c.runs + 1, **values)
             )
         await self._db.write(lambda connection: connection.execute(change).rowcount)
-        self._changed.set()
+        self._due.wake()
 
 
 def _put(connection: sa.Connection, app_id: str, one: Timer, now: datetime, *, from_init: bool) -> None:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
-import structlog
 
 from runstead.capabilities.apps.ports import Secrets
 from runstead.capabilities.apps.stage import Serving
 from runstead.capabilities.apps.store import metadata
-from runstead.kernel.clock import Clock, rfc3339
+from runstead.kernel.background import DueWork, background
+from runstead.kernel.clock import Clock, parse_rfc3339, rfc3339
 from runstead.kernel.errors import RunsteadError
 from runstead.kernel.ids import new_id
 from runstead.platform.egress import Egress, Outgoing
@@ -36,7 +34,6 @@ LOOK_SECONDS: Final = 30.0
 LEASE_SECONDS: Final = 60.0
 #: Deliveries of one app that are kept when they have ended.
 KEPT: Final = 500
-_log = structlog.get_logger("apps")
 
 deliveries = sa.Table(
     "apps_deliveries",
@@ -111,8 +108,14 @@ class Webhooks:
         self._secrets = secrets
         self._clock = clock
         self._back_off = tuple(back_off)
-        self._changed = asyncio.Event()
-        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._due = DueWork(
+            take=self._take,
+            act=self._attempt,
+            seconds_left=self._seconds_left,
+            clock=clock,
+            at_once=AT_ONCE,
+            look_seconds=LOOK_SECONDS,
+        )
 
     async def note(self, serving: Iterable[Serving], sender: str, event: str, data: Any) -> None:
         """Write down whom to tell of an event."""
@@ -147,7 +150,7 @@ class Webhooks:
                 connection.execute(_outdated(str(app_id)))
 
         await self._db.write(work)
-        self._changed.set()
+        self._due.wake()
 
     async def list(self, app_id: str, *, limit: int = 100) -> Sequence[Delivery]:
         """The last deliveries of an app, the newest first."""
@@ -161,38 +164,14 @@ class Webhooks:
             lambda connection: [Delivery(**row) for row in connection.execute(query).mappings()]
         )
 
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[None]:
+    def opened(self) -> AbstractAsyncContextManager[None]:
         """Send while the context is open."""
-        task = asyncio.create_task(self._run(), name="webhooks")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        return background(self._due.run(), "webhooks")
 
-    async def _run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            while True:
-                self._changed.clear()
-                try:
-                    for one in await self._take():
-                        await self._gate.acquire()
-                        tasks.create_task(self._attempt(one))
-                    seconds = await self._wait()
-                except Exception:  # noqa: BLE001 - it is told, and the next look is as good
-                    _log.exception("webhooks could not be sent")
-                    seconds = LOOK_SECONDS
-                await _either(self._changed, self._clock.sleep(seconds))
-
-    async def _wait(self) -> float:
+    async def _seconds_left(self) -> float:
         earliest = sa.select(sa.func.min(deliveries.c.next_at)).where(deliveries.c.status == "pending")
         found = await self._db.read(lambda connection: connection.scalar(earliest))
-        if found is None:
-            return LOOK_SECONDS
-        left = (datetime.fromisoformat(found) - self._clock.now()).total_seconds()
-        return min(max(0.0, left), LOOK_SECONDS)
+        return LOOK_SECONDS if found is None else (parse_rfc3339(found) - self._clock.now()).total_seconds()
 
     async def _take(self) -> Sequence[Delivery]:
         """What is due, and ours for as long as an attempt may take."""
@@ -211,10 +190,7 @@ class Webhooks:
         return await self._db.write(work)
 
     async def _attempt(self, one: Delivery) -> None:
-        try:
-            succeeded, answer = await self._send(one)
-        finally:
-            self._gate.release()
+        succeeded, answer = await self._send(one)
         attempts = one.attempts + 1
         values: dict[str, Any] = {"attempts": attempts, "answer": answer[:500]}
         if succeeded:
@@ -230,7 +206,7 @@ class Webhooks:
                 ).rowcount
             )
         )
-        self._changed.set()
+        self._due.wake()
 
     async def _send(self, one: Delivery) -> tuple[bool, str]:
         try:
@@ -282,13 +258,3 @@ def _outdated(app_id: str) -> sa.Delete:
     return deliveries.delete().where(
         (deliveries.c.app_id == app_id) & (deliveries.c.status != "pending") & deliveries.c.id.not_in(kept)
     )
-
-
-async def _either(event: asyncio.Event, sleep: Any) -> None:
-    """Until the one or the other."""
-    tasks = {asyncio.ensure_future(sleep), asyncio.create_task(event.wait())}
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -16,6 +15,7 @@ from runstead.capabilities.jobs.newjob import NewJob
 from runstead.capabilities.jobs.schedules.cron import next_time
 from runstead.capabilities.jobs.schedules.model import Plan, Schedule
 from runstead.capabilities.jobs.schedules.store import ScheduleStore
+from runstead.kernel.background import background, first_of
 from runstead.kernel.clock import Clock
 from runstead.kernel.errors import NotFoundError, RunsteadError
 from runstead.kernel.ids import new_id
@@ -93,16 +93,9 @@ class Schedules:
         await self._store.note(schedule.id, "started by hand", job=job.id)
         return job
 
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[None]:
+    def opened(self) -> AbstractAsyncContextManager[None]:
         """Fire while the context is open."""
-        task = asyncio.create_task(self._run(), name="schedules")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        return background(self._run(), "schedules")
 
     async def _run(self) -> None:
         while True:
@@ -112,13 +105,7 @@ class Schedules:
             except Exception:  # noqa: BLE001 - it is told, and the next look is as good
                 _log.exception("the schedules could not be looked at")
                 seconds = LOOK_SECONDS
-            sleeping = asyncio.create_task(self._clock.sleep(seconds))
-            waiting = asyncio.create_task(self._changed.wait())
-            try:
-                await asyncio.wait({sleeping, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                sleeping.cancel()
-                waiting.cancel()
+            await first_of(self._clock.sleep(seconds), self._changed.wait())
 
     async def fire(self) -> float:
         """Fire what is due; seconds until it should be looked again."""
