@@ -34,9 +34,11 @@ _CORE = "core"
 _PIECES = {
     "abort": "AbortController AbortSignal",
     "assets": "assetStorage",
+    "builder": "ResponseBuilder",
     "auth": "auth",
     "clients": "McpClient",
     "clone": "structuredClone",
+    "console": "console writeLog",
     "convert": "convert",
     "crypto": "crypto",
     "database": "database db",
@@ -52,11 +54,11 @@ _PIECES = {
     "text": "escapeHtml escapeJs encodeUrl html",
     "timers": "setTimeout clearTimeout",
     "url": "URL URLSearchParams",
-    "web": "Response ResponseBuilder",
+    "web": "Response",
     "tests": "test it describe beforeEach afterEach expect assert runTests",
 }
 #: Pieces without names.
-_INNER = ("answer", "body", "console", "flow", "form", "later", "read", "refusal", "told", "upload")
+_INNER = ("answer", "body", "flow", "form", "later", "read", "refusal", "show", "told", "upload")
 _PIECE_OF = {name: piece for piece, names in _PIECES.items() for name in names.split()}
 #: Sources whose names are known: looking for them takes longer than a small script runs.
 _KNOWN_MAX = 64

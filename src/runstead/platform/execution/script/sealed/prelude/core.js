@@ -25,18 +25,13 @@ const ask = (name, ...values) => {
 const define = (name, value) => Object.defineProperty(root, name, { value, writable: true, configurable: true });
 const loaded = {};
 const load = (name) => (loaded[name] ??= compile(source(name))(tools));
-const tools = { load, stringify, parse, random, digest, ask, send, reply: Symbol("reply"), user: null, get later() { return load("later").later; } };
+const tools = { load, stringify, parse, random, digest, emit, ask, send, reply: Symbol("reply"), user: null, get later() { return load("later").later; } };
 // Names of pieces that the script mentions: it is asked for each once, and what is not there is not defined, as it should be.
 const provide = (piece, name) => Object.defineProperty(root, name, {
   configurable: true,
   get: () => (define(name, load(piece)[name]), root[name]),
   set: (value) => define(name, value),
 });
-
-const textOf = (value) => (typeof value === "string" ? value : load("console").show(value));
-const log = (level) => (...values) => emit(level, values.map(textOf).join(" ").slice(0, 8192));
-root.console = { log: log("info"), info: log("info"), warn: log("warn"), error: log("error"), debug: log("debug") };
-root.writeLog = root.console.log;
 
 // One argument is both the request (style A) and the context that holds it (style B).
 const argumentOf = ({ request, kind, args, invocationId, user }) => {
@@ -75,7 +70,7 @@ const invoke = async (name, target) => {
 const thrown = (error) => {
   // What refuses has its own answer.
   if (error?.[tools.reply]) return error[tools.reply]();
-  throw error instanceof Error ? error : new Error(`thrown: ${textOf(error)}`);
+  throw error instanceof Error ? error : new Error(`thrown: ${typeof error === "string" ? error : load("show").show(error)}`);
 };
 let main;
 const start = (name, target) => (main = invoke(name, target).catch(thrown));

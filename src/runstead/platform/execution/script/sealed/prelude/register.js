@@ -3,7 +3,7 @@
   const isInit = () => tools.registrations !== undefined;
   const add = (kind, name, fields) => {
     if (isInit()) tools.registrations.push({ kind, ...fields });
-    else console.warn(`${name}: registrations are made in init() only`);
+    else tools.load("console").console.warn(`${name}: registrations are made in init() only`);
   };
   // A copy, as JSON has it; some hand over text that is JSON already.
   const plain = (value) => (value === undefined || value === null ? null : tools.parse(typeof value === "string" ? value : tools.stringify(value)));

@@ -1,6 +1,6 @@
 // What tests need that an app carries: they are collected first and run one after the other.
 (tools) => {
-  const show = (value) => tools.load("console").show(value);
+  const show = (value) => tools.load("show").show(value);
   const same = (a, b, seen = []) => {
     if (Object.is(a, b)) return true;
     if (a === null || b === null || typeof a !== "object" || typeof b !== "object" || Array.isArray(a) !== Array.isArray(b)) return false;

@@ -6,6 +6,6 @@
     return isReply ? { reply: replyOf(value) } : { metadata: tools.parse(tools.stringify(value ?? {})) };
   }
   if (kind === "test") return value;
-  if (kind === "eval") return { shown: tools.load("console").show(value) };
+  if (kind === "eval") return { shown: tools.load("show").show(value) };
   return null;
 };
