@@ -75,6 +75,10 @@ class TenantGrounds:
     async def clear(self, name: str) -> None:
         """Remove everything of a tenant that is closed."""
         if self._parts.db.dialect == "postgresql":
+            from runstead.capabilities.apps import remove_all_databases
+
+            url = self._settings_of(name).storage.database_url
+            await asyncio.to_thread(remove_all_databases, url)
             await self._parts.db.change_schema(
                 lambda connection: connection.execute(
                     sa.schema.DropSchema(_schema(name), cascade=True, if_exists=True)

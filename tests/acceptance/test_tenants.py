@@ -120,6 +120,37 @@ READS = (
 )
 
 
+NOTES = """
+async function add(context) {
+  await db.execute("insert into notes (text) values (?)", [context.request.query.text]);
+  return null;
+}
+async function list() { return Response.json((await db.query("select text from notes")).map((row) => row.text)); }
+async function init() {
+  await db.migrate(["create table notes (id integer primary key, text text)"]);
+  register("/notes/add", "add");
+  register("/notes", "list");
+}
+"""
+
+
+async def test_apps_of_one_name_have_a_database_for_each_tenant(street: Street) -> None:
+    clients = {name: await street.tenant(name) for name in ("acme", "beta")} | {"": await street.house()}
+    for name, client in clients.items():
+        put = await client.put("/api/apps/notes", content=NOTES.encode(), params={"privileged": "true"})
+        assert put.status_code == 201, put.text
+        assert (await client.get("/notes/add", params={"text": f"of {name}"})).status_code == 204
+    for name, client in clients.items():
+        assert (await client.get("/notes")).json() == [f"of {name}"]
+    root = clients[""]
+    assert (await root.delete("/api/tenants/acme", params={"confirm": "acme"})).status_code == 204
+    again = await street.tenant("acme")
+    put = await again.put("/api/apps/notes", content=NOTES.encode(), params={"privileged": "true"})
+    assert put.status_code == 201, put.text
+    assert (await again.get("/notes")).json() == [], "nothing is left of who had the name before"
+    assert (await clients["beta"].get("/notes")).json() == ["of beta"]
+
+
 @pytest.mark.timeout(180)
 async def test_no_tenant_sees_anything_of_another_or_of_the_house(street: Street) -> None:
     clients = {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from runstead.capabilities.apps.building import Parts, build
+from runstead.capabilities.apps.database import remove_all_databases
 from runstead.capabilities.apps.dispatcher import AppsDispatcher
 from runstead.capabilities.apps.http import routes
 from runstead.capabilities.apps.http_files import file_routes
@@ -37,6 +38,7 @@ __all__ = [
     "Version",
     "VersionStatus",
     "capability",
+    "remove_all_databases",
 ]
 
 #: The folder of the Alembic revisions.

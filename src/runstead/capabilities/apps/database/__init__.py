@@ -10,7 +10,7 @@ from runstead.capabilities.apps.database.sessions import AppDatabases
 from runstead.capabilities.apps.database.sqlite import SqliteDatabases
 from runstead.capabilities.apps.ports import Secrets
 
-__all__ = ["AppDatabases", "DatabaseCalls", "DatabaseSettings", "app_databases"]
+__all__ = ["AppDatabases", "DatabaseCalls", "DatabaseSettings", "app_databases", "remove_all_databases"]
 
 
 def app_databases(
@@ -27,3 +27,13 @@ def app_databases(
     from runstead.capabilities.apps.database.postgres import PostgresDatabases
 
     return AppDatabases(PostgresDatabases(url, settings, secrets=secrets), settings)
+
+
+def remove_all_databases(url: str) -> None:
+    """Remove the databases of all apps of a house on PostgreSQL. Blocks.
+
+    :param url: of the house's own.
+    """
+    from runstead.capabilities.apps.database.postgres import PostgresDatabases
+
+    PostgresDatabases(url, DatabaseSettings(), secrets=None).remove_all()

@@ -210,21 +210,36 @@ class PostgresDatabases:
             ) from error
 
     def remove(self, app_id: str) -> None:
-        name = self._name(app_id)
-        role = build.Identifier(name)
         with psycopg.connect(self._dsn, autocommit=True, connect_timeout=5) as connection:
-            if connection.execute("select 1 from pg_roles where rolname = %s", [name]).fetchone():
-                connection.execute(
-                    "select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", [name]
-                )
-                connection.execute(build.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(role))
-                connection.execute(build.SQL("DROP OWNED BY {}").format(role))
-                connection.execute(build.SQL("DROP ROLE {}").format(role))
+            _drop(connection, self._name(app_id))
+
+    def remove_all(self) -> None:
+        """Of this house: with the tenant that it was."""
+        query = "select rolname from pg_roles where starts_with(rolname, %s)"
+        with psycopg.connect(self._dsn, autocommit=True, connect_timeout=5) as connection:
+            for (name,) in connection.execute(query, [self._prefix()]).fetchall():
+                _drop(connection, name)
 
     def _name(self, app_id: str) -> str:
-        """Of the schema and the role. Roles are of the whole cluster, so the database is in it."""
-        database = conninfo_to_dict(self._dsn).get("dbname") or ""
-        return f"app_{hashlib.sha256(f'{database}/{app_id}'.encode()).hexdigest()[:24]}"
+        """Of the schema and the role."""
+        return f"{self._prefix()}{hashlib.sha256(app_id.encode()).hexdigest()[:24]}"
+
+    def _prefix(self) -> str:
+        """Of the house: roles are of the whole cluster, and tenants share a database, in schemas that the options name."""
+        parts = conninfo_to_dict(self._dsn)
+        house = f"{parts.get('dbname') or ''}/{parts.get('options') or ''}"
+        return f"app_{hashlib.sha256(house.encode()).hexdigest()[:12]}_"
+
+
+def _drop(connection: psycopg.Connection[Any], name: str) -> None:
+    role = build.Identifier(name)
+    if connection.execute("select 1 from pg_roles where rolname = %s", [name]).fetchone():
+        connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", [name]
+        )
+        connection.execute(build.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(role))
+        connection.execute(build.SQL("DROP OWNED BY {}").format(role))
+        connection.execute(build.SQL("DROP ROLE {}").format(role))
 
 
 def _plain(value: Any) -> Any:
