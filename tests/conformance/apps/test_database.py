@@ -234,6 +234,24 @@ REFUSED = (
     ";",
     "-- nothing",
     "nonsense",
+    "create function f() returns int language sql as 'select 1'",
+    "create or replace function f() returns int language plpgsql as $$ begin return 1; end $$",
+    "create  PROCEDURE p() language sql as 'select 1'",
+    "create user somebody",
+    "create database other",
+    "alter role current_user set statement_timeout = 0",
+    "alter system set work_mem = '1GB'",
+    "alter default privileges grant all on tables to public",
+    "drop role runstead",
+    "drop schema public cascade",
+    "drop owned by current_user",
+    "select pg_advisory_lock(1)",
+    "select pg_catalog.pg_try_advisory_lock(1)",
+    "select pg_notify('runstead', 'x')",
+    "select lo_create(0)",
+    "select pg_terminate_backend(1)",
+    "select file from pragma_database_list",
+    "select * from pragma_journal_mode('off')",
 )
 
 
@@ -246,6 +264,21 @@ async def test_nothing_beyond_the_own_database_can_be_said(shop: Town, statement
     assert "done" in await shop.answer(
         "POST", "/refused", content="insert into people (name) values ('still')"
     )
+
+
+async def test_what_apps_make_can_be_made(shop: Town) -> None:
+    for statement in (
+        "create table made (id integer primary key, text text, hello_world text)",
+        "create unique index made_text on made (text)",
+        "create view seen as select text from made",
+        "create temp table passing (a integer)",
+        "alter table made add column more text",
+        "drop view seen",
+        "drop index made_text",
+        "drop table made",
+    ):
+        told = await shop.answer("POST", "/refused", content=statement)
+        assert "done" in told, (statement, told)
 
 
 async def test_reading_reads(shop: Town) -> None:

@@ -28,6 +28,14 @@ _ALLOWED: Final = frozenset(
 )  # fmt: skip
 
 
+#: What may be made, changed and dropped. No functions: their bodies could say what no statement may.
+_MADE: Final = re.compile(
+    r"(?:create|alter|drop)\s+(?:or\s+replace\s+)?(?:(?:temp|temporary|unlogged|unique|materialized|virtual|recursive)\s+)*"
+    r"(?:table|index|view|sequence|type|trigger)\b",
+    re.IGNORECASE,
+)
+
+
 class SqlError(BadRequestError):
     """The database refused a statement."""
 
@@ -74,6 +82,10 @@ def checked(sql: str, parameters: Sequence[Any]) -> str:
     found = _WORD.match(sql)
     if found is None or found[1].lower() not in _ALLOWED:
         raise SqlError(f"{sql[:32]!r} is nothing that an app may say to its database")
+    if found[1].lower() in ("create", "alter", "drop") and not _MADE.match(sql, found.start(1)):
+        raise SqlError(
+            "an app makes tables, indexes, views, sequences, types and triggers; functions would be code"
+        )
     if any(piece[0] == ";" for piece in _PIECES.finditer(sql)):
         raise SqlError("one statement at a time")
     return sql
