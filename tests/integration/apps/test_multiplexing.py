@@ -118,3 +118,31 @@ async def test_only_so_many_calls_are_in_flight() -> None:
     assert asked == 50
     assert sum("50 calls" in text for text in messages) == 10
     assert messages.count("the call failed") == 50
+
+
+async def test_one_that_is_given_up_disturbs_no_call_of_another() -> None:
+    parked = Program.of(
+        "parked.js", "async function go() { await new Promise((done) => setTimeout(done, 60000)); }"
+    )
+    asking = Program.of("asking.js", "function go() { return String(sharedStorage.getItem('k')); }")
+    argument = {"request": {"method": "GET", "headers": {}, "body": ""}, "kind": "httpRoute", "args": {}}
+    is_asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def host(_name: str, _arguments: str) -> str:
+        is_asked.set()
+        await may_answer.wait()
+        return '"answered"'
+
+    async with ScriptPool(workers=1) as pool:
+        waits = asyncio.create_task(pool.run(parked, Invocation(function="go", argument=argument)))
+        await until(lambda: pool.figures()["open"] == 1 and not pool.busy_pids())
+        asks = asyncio.create_task(
+            pool.run(asking, Invocation(function="go", argument=argument), host_calls=host)
+        )
+        await is_asked.wait()
+        waits.cancel()
+        await asyncio.wait({waits})
+        may_answer.set()
+        assert (await asks).value["body"] == "answered"
+        assert pool.figures()["open"] == 0
+        assert pool.replaced == 0

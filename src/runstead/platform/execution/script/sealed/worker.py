@@ -170,6 +170,10 @@ class Worker:
         """The script waits, and with it the worker: the server gives turns one at a time, so the answer is what comes next."""
         self._call(one, name, arguments, number=0)
         answer = self._channel.receive()
+        while answer is not None and answer["type"] == "drop":
+            # Another one, that is parked, is waited for no more.
+            self._dispose(self._open.pop(answer["id"], None))
+            answer = self._channel.receive()
         if answer is None or answer["type"] != "result":
             raise SystemExit("the server broke the protocol")
         # The prelude throws what follows a minus: an exception of ours would reach the script without its text.
