@@ -346,3 +346,27 @@ async def test_a_database_is_no_larger_than_it_may_be(
         assert "bytes_max" in told[-1]["error"]
         assert "done" in told[0]
         assert "done" in await town.answer("POST", "/refused", content="delete from orders")
+
+
+async def test_a_request_that_is_given_up_leaves_nothing_half_done(
+    database: Database, database_url: str, tmp_path: Path, pool: ScriptPool
+) -> None:
+    source = """
+    const slow = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 100000000) select max(i) as m from n";
+    async function long() {
+      await db.transaction(async (tx) => { await tx.execute("insert into t (a) values (1)"); await tx.query(slow); });
+      return 'done';
+    }
+    async function short() { await db.execute("insert into t (a) values (2)"); return Response.json(await db.query("select a from t")); }
+    async function init() { await db.migrate(["create table t (a integer)"]); register('/long', long); register('/short', short); }
+    """
+    async with open_town(
+        database, database_url, tmp_path, pool, request_timeout_ms=500, database={"statement_ms": 1500}
+    ) as town:
+        await town.put("giving", source)
+        answers = await asyncio.gather(*(town.client.get("/long") for _ in range(3)))
+        assert {answer.status_code for answer in answers} <= {408, 500, 504}
+        async with asyncio.timeout(30):
+            while (answer := await town.client.get("/short")).status_code != 200:  # noqa: ASYNC110 - the last one ends
+                await asyncio.sleep(0.05)
+        assert answer.json() == [{"a": 2}] * len(answer.json()), "of the long ones nothing stayed"

@@ -51,8 +51,13 @@ class AppDatabases:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def thread(self, work: Callable[[], T]) -> T:
-        """Run what blocks."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        """Run what blocks. Who is cancelled meanwhile waits for its end: until then nobody else may have the connection."""
+        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait({running})
+            raise
 
     async def lend(self, app_id: str) -> _Lent:
         """A connection."""
