@@ -53,7 +53,7 @@ class DueWork(Generic[T]):
         """Prepare.
 
         :param take: what is due now, and belongs to this process from then on.
-        :param act: do one of it; it raises nothing.
+        :param act: do one of it. What it raises is told, and stops nobody.
         :param seconds_left: until the next is due.
         :param at_once: how much is done at the same time.
         :param look_seconds: the longest sleep: another process may have added something.
@@ -88,5 +88,7 @@ class DueWork(Generic[T]):
     async def _do(self, one: T) -> None:
         try:
             await self._act(one)
+        except Exception:  # noqa: BLE001 - one that fails must not end the others, and is due again
+            _log.exception("what was due could not be done")
         finally:
             self._gate.release()
