@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import Parameter
 
+from runstead.kernel.background import background
 from runstead.kernel.capability import HealthCheck
 from runstead.kernel.errors import RunsteadError, UnavailableError
 from runstead.platform.cli import CliError, ExitCode
@@ -194,13 +195,8 @@ async def _reloading(server: Server, read: Any) -> AsyncIterator[None]:
                 await reload()
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, requested.set)
-    task = asyncio.create_task(watch())
-    try:
+    async with background(watch(), "configuration"):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 def _stamp(file: Path | None) -> tuple[int, int] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from litestar import Request, Router, delete, get, post, put
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
@@ -18,18 +18,13 @@ from runstead.capabilities.apps.errors import AppNotFoundError
 from runstead.capabilities.apps.management_paths import SOURCE_BYTES_MAX, id_of
 from runstead.capabilities.apps.model import App, Registered, Uploaded
 from runstead.capabilities.apps.service import AppsService
-from runstead.capabilities.apps.sources import MAIN_NAMES
+from runstead.capabilities.apps.sources import MAIN_NAMES, MainName
 from runstead.capabilities.apps.uploads import Form, pieces
 from runstead.kernel.errors import BadRequestError
 from runstead.platform.http import actor_of, guard
 from runstead.platform.identity import Resource, allow, require
 
 Tag = Annotated[str, Meta(min_length=1, max_length=64)]
-MainName = Literal[
-    "app.js", "app.ts", "app.tsx", "app.jsx", "app.mjs",
-    "main.js", "main.ts", "main.tsx", "main.jsx", "main.mjs",
-    "index.js", "index.ts", "index.tsx", "index.jsx", "index.mjs",
-]  # fmt: skip
 #: What a source is written in, by its type.
 _MAINS: Final = {
     "text/typescript": "app.ts",

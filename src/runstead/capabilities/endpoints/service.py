@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import shutil
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +36,6 @@ SWEEP_SECONDS = 600.0
 #: The most that a caller is told to wait before the next try.
 RETRY_SECONDS_MAX = 60.0
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _log = structlog.get_logger(__name__)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -11,6 +10,7 @@ from typing import Final
 import structlog
 
 from runstead.capabilities.logs.store import EventStore
+from runstead.kernel.background import background
 
 #: Events that are indexed in one transaction while nothing has piled up: a few milliseconds in which no batch is
 #: stored.
@@ -56,13 +56,8 @@ class Indexer:
             return
         # What a crash has left.
         self.notify()
-        task = asyncio.create_task(self._run(), name="logs-indexer")
-        try:
+        async with background(self._run(), "logs-indexer"):
             yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
     def notify(self) -> None:
         """Events were stored."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -14,6 +13,7 @@ import structlog
 from runstead.capabilities.records.index import Index
 from runstead.capabilities.records.keys import Layout
 from runstead.capabilities.records.model import Scope
+from runstead.kernel.background import background
 from runstead.kernel.clock import Clock
 from runstead.kernel.errors import RunsteadError
 from runstead.platform.storage.objects import Objects
@@ -69,13 +69,10 @@ class LatestPointers:
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
         """Write in the background, and the rest at the end."""
-        writer = asyncio.create_task(self._write(), name="records-latest")
         try:
-            yield
+            async with background(self._write(), "records-latest"):
+                yield
         finally:
-            writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await writer
             await self._try_flush()
 
     async def _write(self) -> None:

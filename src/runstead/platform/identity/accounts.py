@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from runstead.kernel.background import background
 from runstead.kernel.clock import Clock
 from runstead.kernel.errors import NotFoundError
 from runstead.kernel.secret import Secret
@@ -74,13 +74,8 @@ class Accounts:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Remove what has expired, now and then."""
-        task = asyncio.create_task(self._sweep())
-        try:
+        async with background(self._sweep(), "accounts"):
             yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
     async def _sweep(self) -> None:
         while True:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from runstead.kernel.background import background
 from runstead.kernel.clock import Clock, rfc3339
 from runstead.platform.limits.tables import usage
 from runstead.platform.storage.sql import Database
@@ -110,13 +110,10 @@ class UsageReport:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Write now and then, and once more at the end."""
-        task = asyncio.create_task(self._run())
         try:
-            yield
+            async with background(self._run(), "limits-usage"):
+                yield
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
             try:
                 await self.flush()
             except Exception:

@@ -12,6 +12,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from runstead.kernel.background import background
 from runstead.kernel.clock import Clock, rfc3339
 from runstead.kernel.trail import Trail
 from runstead.platform.identity.asking import on_behalf_of
@@ -98,13 +99,10 @@ class UsageCounter:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Write now and then, and once more at the end."""
-        task = asyncio.create_task(self._run())
         try:
-            yield
+            async with background(self._run(), "secrets-usage"):
+                yield
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
             try:
                 await self.flush()
             except Exception:

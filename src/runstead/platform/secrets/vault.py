@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import re
@@ -14,6 +13,7 @@ from typing import Any, Final, Protocol
 
 import sqlalchemy as sa
 
+from runstead.kernel.background import background
 from runstead.kernel.clock import Clock, parse_rfc3339, rfc3339
 from runstead.kernel.errors import BadRequestError
 from runstead.kernel.secret import Secret
@@ -322,14 +322,8 @@ class Vault:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Count uses and look out for ends while the server runs."""
-        async with self._usage.opened():
-            task = asyncio.create_task(self._look())
-            try:
-                yield
-            finally:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        async with self._usage.opened(), background(self._look(), "vault"):
+            yield
 
     async def _look(self) -> None:
         while True:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal, get_args
 
 from runstead.kernel.errors import UnprocessableError
 from runstead.platform.execution.script import is_function_name
 
 #: Names under which the main source may stand; the first that is there is taken.
-MAIN_NAMES: Final = tuple(
-    f"{stem}.{ending}" for stem in ("app", "main", "index") for ending in ("js", "ts", "tsx", "jsx", "mjs")
-)
+MainName = Literal[
+    "app.js", "app.ts", "app.tsx", "app.jsx", "app.mjs",
+    "main.js", "main.ts", "main.tsx", "main.jsx", "main.mjs",
+    "index.js", "index.ts", "index.tsx", "index.jsx", "index.mjs",
+]  # fmt: skip
+MAIN_NAMES: Final[tuple[str, ...]] = get_args(MainName)
 _ENDINGS: Final = (".js", ".ts", ".tsx", ".jsx", ".mjs", ".json")
 _IMPORT: Final = re.compile(
     r"""^(?P<head>\s*(?:import\b(?!\s*\()|export\b)(?:[^'"`;]*?\bfrom)?\s*)(?P<quote>["'])(?P<name>[^"'\n]+)(?P=quote)""",

@@ -58,7 +58,7 @@ _PIECES = {
     "tests": "test it describe beforeEach afterEach expect assert runTests",
 }
 #: Pieces without names.
-_INNER = ("answer", "body", "flow", "form", "later", "read", "refusal", "show", "told", "upload")
+_INNER = ("answer", "body", "flow", "form", "hex", "later", "read", "refusal", "show", "told", "upload")
 _PIECE_OF = {name: piece for piece, names in _PIECES.items() for name in names.split()}
 #: Sources whose names are known: looking for them takes longer than a small script runs.
 _KNOWN_MAX = 64

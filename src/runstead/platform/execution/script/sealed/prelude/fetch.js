@@ -3,13 +3,7 @@
   const { bodyOf, pairsOf } = tools.load("body");
   const { Response } = tools.load("web");
   const bytesOf = (body) => (typeof body === "string" ? new TextEncoder().encode(body) : body);
-  const HEX = "0123456789abcdef";
-  const hexOf = (bytes) => { let text = ""; for (const byte of bytes) text += HEX[byte >> 4] + HEX[byte & 15]; return text; };
-  const unhex = (text) => {
-    const bytes = new Uint8Array(text.length / 2);
-    for (let at = 0; at < bytes.length; at++) bytes[at] = parseInt(text.substr(at * 2, 2), 16);
-    return bytes;
-  };
+  const { hexOf, unhex } = tools.load("hex");
   const outgoing = (url, options) => {
     const body = bodyOf(options.body);
     const headers = pairsOf(options.headers);

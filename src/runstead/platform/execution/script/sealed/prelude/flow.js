@@ -1,7 +1,6 @@
 // Bodies that are made while they are sent. The next piece is asked for when the client has taken the last one.
 (tools) => {
-  const HEX = "0123456789abcdef";
-  const hexOf = (bytes) => { let text = ""; for (const byte of bytes) text += HEX[byte >> 4] + HEX[byte & 15]; return text; };
+  const { hexOf } = tools.load("hex");
   const { bodyOf } = tools.load("body");
   return async (reply) => {
     const { status, headers, body } = reply;

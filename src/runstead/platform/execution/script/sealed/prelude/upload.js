@@ -1,11 +1,7 @@
 // Files of a form: they lie on the server's disk, and are read from there.
 (tools) => {
   const PIECE = 262144;
-  const unhex = (text) => {
-    const bytes = new Uint8Array(text.length / 2);
-    for (let at = 0; at < bytes.length; at++) bytes[at] = parseInt(text.substr(at * 2, 2), 16);
-    return bytes;
-  };
+  const { unhex } = tools.load("hex");
   class File {
     #id;
     constructor({ id, field, name, type, size }) { this.#id = id; Object.assign(this, { field, name, filename: name, type, size }); }
