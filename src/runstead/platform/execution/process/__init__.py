@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from runstead.platform.execution.process.cgroups import GroupStatus, group_status
+from runstead.platform.execution.process.identity import Identity
+from runstead.platform.execution.process.kept import KeptProcess
 from runstead.platform.execution.process.model import Exit, Launch, ProcessLimits, SandboxMode, StartError
+from runstead.platform.execution.process.running import RunningProcess
 from runstead.platform.execution.process.sandbox import SandboxRequiredError, SandboxStatus, sandbox_status
-from runstead.platform.execution.process.supervisor import RunningProcess, Supervisor
+from runstead.platform.execution.process.spool import left_in_spool
+from runstead.platform.execution.process.supervisor import Supervisor
 
 __all__ = [
     "Exit",
+    "GroupStatus",
+    "Identity",
+    "KeptProcess",
     "Launch",
     "ProcessLimits",
     "RunningProcess",
@@ -16,5 +24,7 @@ __all__ = [
     "SandboxStatus",
     "StartError",
     "Supervisor",
+    "group_status",
+    "left_in_spool",
     "sandbox_status",
 ]

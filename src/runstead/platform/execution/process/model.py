@@ -25,11 +25,14 @@ class ProcessLimits:
     """What a program may use; None means no limit of ours."""
 
     wall_seconds: float | None = None
+    #: Of the whole tree; without control groups of each of its processes.
     cpu_seconds: int | None = None
-    #: Address space of each of its processes.
+    #: Of the whole tree; without control groups the address space of each of its processes.
     memory_bytes: int | None = None
-    #: Counted by the kernel for the user in the sandbox's own namespace; see ``sandbox``.
+    #: Processes and threads together.
     processes: int | None = None
+    #: Of one processor; only where there are control groups.
+    cpu_percent: int | None = None
     open_files: int | None = None
     #: stdout and stderr together.
     output_bytes: int | None = None
@@ -52,6 +55,10 @@ class Launch:
     #: What it must not see of these: the server's own secrets and data, which may lie beside a script.
     hidden: tuple[Path, ...] = ()
     sandbox: SandboxMode = "auto"
+    #: ``NAME=value`` of ``env`` that no other program has: by it strays are found where there are no control groups.
+    mark: str = ""
+    #: A folder for its output and its end, so that both outlive the server; see ``kept``. None: it ends with the server.
+    keep: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +69,12 @@ class Exit:
     signal: str | None
     #: The limit that ended it, when one did.
     limit: LimitName | None
-    cpu_seconds: float
-    max_rss_bytes: int
+    cpu_seconds: float | None
+    #: Memory at the highest: of the whole tree with the files that it had in the cache, or without control groups of the
+    #: largest process.
+    max_rss_bytes: int | None
     started_at: datetime
     ended_at: datetime
+    #: From and to devices; None where the kernel does not count it.
+    read_bytes: int | None = None
+    written_bytes: int | None = None

@@ -1,4 +1,4 @@
-"""The walls around a program: bubblewrap where it is to be had, kernel limits by ``prlimit`` everywhere.
+"""The walls around a program: bubblewrap, where it is to be had.
 
 Inside: the system read-only, the working folder and what is declared, an own /tmp, an own process tree, no network unless
 allowed, no environment but what is given. The server's data, other users' files and other processes do not exist there.
@@ -87,17 +87,12 @@ def sandbox_status() -> SandboxStatus:
     return SandboxStatus(True, "bubblewrap: no network, own process tree, read-only system")
 
 
-def command_line(launch: Launch, *, sealed: bool, info_fd: int | None) -> list[str]:
-    """The argv that starts the program behind its walls.
+def sealed_argv(launch: Launch, argv: tuple[str, ...], *, info: int) -> list[str]:
+    """The argv that starts a program behind its walls.
 
-    :param info_fd: where bubblewrap reports the process that it starts.
-    :raises StartError: there is no such program.
+    :param argv: of the program itself, as :func:`resolve` found it.
+    :param info: the descriptor where bubblewrap reports the process that it starts.
     """
-    argv = (resolve(launch), *launch.argv[1:])
-    limited = [*_prlimit(launch, sealed=sealed), *argv]
-    if not sealed:
-        return limited
-    assert info_fd is not None  # noqa: S101 - a sealed program is found again through it
     isolation = [
         "--unshare-pid",
         "--unshare-ipc",
@@ -112,8 +107,8 @@ def command_line(launch: Launch, *, sealed: bool, info_fd: int | None) -> list[s
         *_system(network=launch.limits.network),
         *_binds(launch, argv[0]),
         *isolation,
-        *("--chdir", str(launch.working_dir), "--info-fd", str(info_fd), "--"),
-        *limited,
+        *("--chdir", str(launch.working_dir), "--info-fd", str(info), "--"),
+        *argv,
     ]
 
 
@@ -132,35 +127,6 @@ def resolve(launch: Launch) -> str:
     if found is None:
         raise StartError(f"there is no program {name!r} on the PATH")
     return found
-
-
-def _prlimit(launch: Launch, *, sealed: bool) -> Iterator[str]:
-    """`prlimit` sets the limits on itself and becomes the program: no code of ours runs between fork and exec."""
-    limits = launch.limits
-    yield "/usr/bin/prlimit"
-    yield "--core=0"
-    if limits.cpu_seconds is not None:
-        # The soft limit sends SIGXCPU, which a program may ignore; the hard one a second later does not ask.
-        yield f"--cpu={limits.cpu_seconds}:{limits.cpu_seconds + 1}"
-    if limits.memory_bytes is not None:
-        yield f"--as={limits.memory_bytes}"
-    if limits.open_files is not None:
-        yield f"--nofile={limits.open_files}"
-    if limits.processes is not None and os.getuid() != 0:
-        # Counted per user over the whole machine outside a sandbox, and not at all for root.
-        yield f"--nproc={limits.processes}" if sealed else f"--nproc={limits.processes + _own_processes()}"
-    yield "--"
-
-
-def _own_processes() -> int:
-    uid = os.getuid()
-    count = 0
-    for entry in Path("/proc").iterdir():
-        try:
-            count += entry.name.isdigit() and entry.stat().st_uid == uid
-        except OSError:
-            continue
-    return count
 
 
 def _system(*, network: bool) -> list[str]:
