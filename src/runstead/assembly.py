@@ -98,10 +98,12 @@ async def open_shared(settings: Settings, redactor: Any) -> AsyncIterator[Shared
         tracing = None
         if (collector := settings.observability.otlp_endpoint) is not None:
             tracing = await stack.enter_async_context(Tracing(collector, redactor))
+        supervisor = Supervisor()
+        stack.callback(supervisor.close)
         pool = ScriptPool(workers=settings.execution.script_workers, sandbox=settings.execution.sandbox)
         yield Shared(
             pool=await stack.enter_async_context(pool),
-            supervisor=Supervisor(),
+            supervisor=supervisor,
             redactor=redactor,
             tracing=tracing,
         )
@@ -293,6 +295,7 @@ def _capabilities(settings: Settings, parts: Parts, *, open_doors: bool) -> Sequ
         registry=registry,
         environ=settings.environment,
         vault=parts.vault,
+        secrets_as=settings.execution.secrets,
     )
     job_host = jobs.capability(
         settings=settings.section("jobs"),
@@ -306,6 +309,7 @@ def _capabilities(settings: Settings, parts: Parts, *, open_doors: bool) -> Sequ
         trail=parts.audit,
         environ=settings.environment,
         secrets=parts.vault,
+        secrets_as=settings.execution.secrets,
     )
     return log_store, record_store, endpoint_host, app_host, job_host
 

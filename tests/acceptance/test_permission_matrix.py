@@ -80,7 +80,7 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     # Jobs.
     "GET /api/scripts": READERS | {"narrow"}, "POST /api/scripts": DEVELOPERS | {OPERATOR},
     "GET /api/scripts/{job_id}": READERS | {"narrow"}, "GET /api/scripts/{job_id}/logs": READERS | {"narrow"},
-    "POST /api/scripts/{job_id}/kill": JOB_OWNERS, "POST /api/scripts/{job_id}/restart": JOB_OWNERS, "DELETE /api/scripts/{job_id}": JOB_OWNERS,
+    "POST /api/scripts/{job_id}/kill": JOB_OWNERS, "POST /api/scripts/{job_id}/restart": JOB_OWNERS, "POST /api/scripts/{job_id}/rerun": DEVELOPERS | {OPERATOR}, "DELETE /api/scripts/{job_id}": JOB_OWNERS,
     "GET /api/schedules": TESTERS, "GET /api/schedules/{schedule_id}": TESTERS,
     "POST /api/schedules": DEVELOPERS | {OPERATOR}, "PUT /api/schedules/{schedule_id}": JOB_OWNERS, "DELETE /api/schedules/{schedule_id}": JOB_OWNERS,
     "POST /api/schedules/{schedule_id}/run": JOB_OWNERS,

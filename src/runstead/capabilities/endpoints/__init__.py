@@ -27,7 +27,7 @@ from runstead.capabilities.endpoints.settings import (
 from runstead.capabilities.endpoints.stats import Figures
 from runstead.kernel.capability import Capability, HealthCheck
 from runstead.kernel.clock import Clock, SystemClock
-from runstead.platform.execution.process import SandboxMode, Supervisor
+from runstead.platform.execution.process import SandboxMode, SecretsAs, Supervisor
 from runstead.platform.identity import Lockout
 from runstead.platform.storage.sql import Database
 
@@ -59,6 +59,7 @@ def capability(
     registry: CollectorRegistry | None = None,
     environ: Mapping[str, str] | None = None,
     vault: Vault | None = None,
+    secrets_as: SecretsAs = "environment",
 ) -> Capability:
     """Put the capability together. No I/O.
 
@@ -66,6 +67,7 @@ def capability(
     :param open_door: callers need no credential; only for a loopback address without MASTER_PASSWORD.
     :param registry: where the counters go that a monitoring system reads.
     :param vault: opens what ``NAME=secret://ID`` in ``env`` of a declaration names.
+    :param secrets_as: how programs get them: in variables, or in files that only they can open.
     :param environ: what ``env`` of a declaration may let through; default: this process's environment.
     """
     clock, redactor = clock or SystemClock(), redactor or NoSecrets()
@@ -80,6 +82,7 @@ def capability(
         environ=os.environ if environ is None else environ,
         hidden=(data_dir, folders.root, base_dir / ".env"),
         vault=vault,
+        secrets_as=secrets_as,
     )
     service = EndpointsService(
         endpoints=settings,

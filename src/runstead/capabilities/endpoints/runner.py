@@ -29,6 +29,7 @@ from runstead.platform.execution.process import (
     ProcessLimits,
     RunningProcess,
     SandboxMode,
+    SecretsAs,
     Supervisor,
 )
 
@@ -99,6 +100,7 @@ class Runner:
         environ: Mapping[str, str],
         hidden: Sequence[Path] = (),
         vault: Vault | None = None,
+        secrets_as: SecretsAs = "environment",
     ) -> None:
         self._folders = folders
         self._supervisor = supervisor
@@ -108,6 +110,7 @@ class Runner:
         self._clock = clock
         self._environ = environ
         self._vault = vault
+        self._secrets_as = secrets_as
         self._hidden = tuple(hidden)
 
     async def run(self, run: Run) -> Verdict:
@@ -143,7 +146,8 @@ class Runner:
         environment = environment_of(
             settings.env, self._environ, home=endpoint.working_dir, venv=endpoint.venv
         )
-        environment.update(secrets)
+        by_file = self._secrets_as == "descriptor"
+        environment.update({} if by_file else secrets)
         environment["RUNSTEAD_ARTIFACTS"] = str(artifacts)
         environment["RUNSTEAD_RUN_ID"] = run.id
         return Launch(
@@ -164,6 +168,8 @@ class Runner:
             readable=readable_roots(argv, endpoint.script, endpoint.working_dir, endpoint.venv),
             hidden=self._hidden,
             sandbox=self._sandbox,
+            mark=f"RUNSTEAD_RUN_ID={run.id}",
+            descriptors=secrets if by_file else {},
         )
 
     async def _execute(self, run: Run, launch: Launch) -> Exit:

@@ -13,6 +13,9 @@ from runstead.platform.execution.process import Exit
 
 #: Seconds that a job may run when it does not say.
 TIMEOUT_SECONDS_DEFAULT: Final = 8 * 3600
+#: Seconds before the first retry when a job does not say; doubled each time, up to the maximum.
+RETRY_SECONDS: Final = 1.0
+RETRY_SECONDS_MAX: Final = 3600.0
 
 
 class Status(StrEnum):
@@ -49,6 +52,8 @@ class Outcome:
     reason: str | None = None
     cpu_seconds: float | None = None
     max_rss_bytes: int | None = None
+    read_bytes: int | None = None
+    written_bytes: int | None = None
 
 
 def outcome_of(end: Exit, *, killed: bool) -> Outcome:
@@ -68,6 +73,8 @@ def outcome_of(end: Exit, *, killed: bool) -> Outcome:
         reason=f"limit: {end.limit}" if end.limit else None,
         cpu_seconds=end.cpu_seconds,
         max_rss_bytes=end.max_rss_bytes,
+        read_bytes=end.read_bytes,
+        written_bytes=end.written_bytes,
     )
 
 
@@ -103,6 +110,22 @@ class Job:
     retried: int = 0
     #: Who started it.
     owner: str = ""
+    retry_seconds: float = RETRY_SECONDS
+    #: Those with more go first.
+    priority: int = 0
+    #: The template that it was made from, and the job that it repeats.
+    template: str | None = None
+    rerun_of: str | None = None
+    #: The server that runs it.
+    node: str = ""
+    #: From and to devices; None where the kernel does not count it.
+    read_bytes: int | None = None
+    written_bytes: int | None = None
+
+    @property
+    def will_retry(self) -> bool:
+        """Whether another attempt follows by itself."""
+        return self.status is Status.FAILED and self.retried < self.retries
 
     def as_json(self) -> dict[str, Any]:
         """What the API shows. Values of variables stay inside: they may be secrets."""
@@ -124,6 +147,8 @@ class Job:
             "reason": self.reason,
             "cpu_seconds": self.cpu_seconds,
             "max_rss_bytes": self.max_rss_bytes,
+            "read_bytes": self.read_bytes,
+            "written_bytes": self.written_bytes,
             "lines": self.lines,
             "last_line": self.last_line,
             "timeout": self.timeout_seconds,
@@ -131,5 +156,9 @@ class Job:
             "env": sorted(self.env),
             "labels": dict(self.labels),
             "retries": self.retries,
+            "retry_seconds": self.retry_seconds,
+            "priority": self.priority,
+            "template": self.template,
+            "rerun_of": self.rerun_of,
             "owner": self.owner,
         }

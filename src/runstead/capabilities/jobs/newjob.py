@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from runstead.capabilities.jobs.errors import CommandRefusedError
+import msgspec
+
+from runstead.capabilities.jobs.command import split_command
+from runstead.capabilities.jobs.errors import CommandRefusedError, NoSuchProgramError
+from runstead.capabilities.jobs.launching import Launcher
+from runstead.capabilities.jobs.model import RETRY_SECONDS, TIMEOUT_SECONDS_DEFAULT, Job, Status
+from runstead.kernel.clock import Clock
+from runstead.kernel.ids import new_id
+from runstead.platform.execution.process import StartError, Supervisor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +30,95 @@ class NewJob:
     working_dir: str | None = None
     labels: Mapping[str, str] | None = None
     retries: int = 0
+    retry_seconds: float = RETRY_SECONDS
+    priority: int = 0
     #: Who asks.
     owner: str = ""
+    #: The template that it was made from, and the job that it repeats.
+    template: str | None = None
+    rerun_of: str | None = None
+    #: Already split, where the command is only for people to read.
+    argv: tuple[str, ...] = ()
+
+
+def again_as(job: Job, different: Mapping[str, Any]) -> NewJob:
+    """A job like this one, with what is to be different: fields of :class:`NewJob`, and ``timeout``; UNSET is as it was."""
+    changes = {name: value for name, value in different.items() if value is not msgspec.UNSET}
+    command = changes.get("command", job.command)
+    return NewJob(
+        command=command,
+        # A command that was made of parts is not split again.
+        argv=job.argv if command == job.command else (),
+        name=job.name,
+        timeout_seconds=changes.get("timeout", job.timeout_seconds),
+        env={**job.env, **changes.get("env", {})},
+        working_dir=job.working_dir,
+        labels=changes.get("labels", job.labels),
+        retries=changes.get("retries", job.retries),
+        retry_seconds=job.retry_seconds,
+        priority=changes.get("priority", job.priority),
+        template=job.template,
+        rerun_of=job.id,
+    )
+
+
+class Preparer:
+    """Makes jobs of what is asked for."""
+
+    def __init__(
+        self, *, launcher: Launcher, supervisor: Supervisor, base_dir: Path, clock: Clock, node: str
+    ) -> None:
+        self._launcher = launcher
+        self._settings = launcher.settings
+        self._supervisor = supervisor
+        self._base_dir = launcher.settings.working_dir or base_dir
+        self._clock = clock
+        self._node = node
+
+    async def prepare(self, wanted: NewJob) -> Job:
+        """A job that could be run now; nothing is stored or started.
+
+        :raises CommandRefusedError: the command is not one that may be run, or a variable or the timeout is not allowed.
+        :raises NoSuchProgramError: there is no such program, or no such folder.
+        """
+        settings = self._settings
+        argv = wanted.argv or split_command(wanted.command, settings)
+        refuse_variables(wanted.env or {})
+        folder = (self._base_dir / wanted.working_dir) if wanted.working_dir else self._base_dir
+        if not await asyncio.to_thread(is_folder, folder, self._launcher.hidden):
+            raise NoSuchProgramError(
+                f"{str(folder)[:200]!r} is not a folder for jobs", details={"field": "working_dir"}
+            )
+        timeout = wanted.timeout_seconds or float(min(TIMEOUT_SECONDS_DEFAULT, settings.timeout_max_seconds))
+        if timeout > settings.timeout_max_seconds:
+            raise CommandRefusedError(
+                f"the timeout is {timeout:g} s; allowed: {settings.timeout_max_seconds} s (jobs.timeout_max_seconds)",
+                details={"field": "timeout"},
+            )
+        job = Job(
+            id=new_id(),
+            command=wanted.command,
+            argv=argv,
+            name=wanted.name or name_of(argv, shell=settings.allow_shell and not wanted.argv),
+            status=Status.QUEUED,
+            created_at=self._clock.now(),
+            timeout_seconds=timeout,
+            working_dir=str(folder),
+            env=dict(wanted.env or {}),
+            labels=dict(wanted.labels or {}),
+            retries=wanted.retries,
+            retry_seconds=wanted.retry_seconds,
+            priority=wanted.priority,
+            owner=wanted.owner,
+            template=wanted.template,
+            rerun_of=wanted.rerun_of,
+            node=self._node,
+        )
+        try:
+            self._supervisor.check(self._launcher.launch(job, job.env))
+        except StartError as error:
+            raise NoSuchProgramError(error.message, details={"field": "command"}) from error
+        return job
 
 
 def refuse_variables(names: Iterable[str]) -> None:

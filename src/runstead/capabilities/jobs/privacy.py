@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from runstead.capabilities.jobs.model import Status
 from runstead.capabilities.jobs.schedules.store import schedules
-from runstead.capabilities.jobs.store import attempts, jobs
+from runstead.capabilities.jobs.store import attempts, jobs, places
 from runstead.kernel.privacy import DataClass, Person
 from runstead.platform.storage.sql import Database
 
@@ -79,7 +79,8 @@ class JobsPersonalData:
                 sa.select(jobs.c.id, jobs.c.created_at, jobs.c.attempt).where(ended)
             ).all()
             ids = [row.id for row in gone]
-            connection.execute(attempts.delete().where(attempts.c.job_id.in_(ids)))
+            for table in (attempts, places):
+                connection.execute(table.delete().where(table.c.job_id.in_(ids)))
             connection.execute(jobs.delete().where(ended))
             left = connection.execute(jobs.update().where(mine).values(owner=None)).rowcount
             planned = schedules.update().where(schedules.c.owner == person.subject).values(owner="")

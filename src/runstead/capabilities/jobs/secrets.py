@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from runstead.capabilities.jobs.model import Job
 from runstead.capabilities.jobs.ports import Secrets
-from runstead.kernel.errors import UnavailableError
+from runstead.kernel.errors import RunsteadError, UnavailableError
 from runstead.kernel.secret import Secret
 from runstead.platform.identity import Actor, Resource, require
 from runstead.platform.observability.redaction import Redactor
@@ -37,23 +40,61 @@ async def permit(actor: Actor, env: Mapping[str, str], secrets: Secrets | None) 
         require(actor, "secrets.use", Resource("secret", name, owner))
 
 
-async def opened(job: Job, secrets: Secrets | None) -> tuple[dict[str, str], Mask | None]:
-    """The environment of a job as its program gets it, and what masks its secrets; None when it has none.
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The environment of a job: what anybody may know, the values of its secrets, and what hides those in its output."""
+
+    env: Mapping[str, str]
+    secrets: Mapping[str, str]
+    #: None: there is nothing to hide.
+    mask: Mask | None
+
+
+async def opened(job: Job, secrets: Secrets | None) -> Opened:
+    """What the program of a job is to get.
 
     :raises SecretNotFoundError: one is gone since the job was taken.
     :raises SecretExpiredError: the time of one is over.
     """
-    env, values = dict(job.env), []
+    values: dict[str, Secret] = {}
     for name, value in job.env.items():
-        if not value.startswith(REFERENCE):
-            continue
-        if secrets is None:
-            raise UnavailableError("there are no secrets here")
-        secret_id = value.removeprefix(REFERENCE)
-        secret = await secrets.use(secret_id, used_by=f"job:{job.id}", scopes=_scopes(job.owner))
-        values.append(secret)
-        env[name] = secret.reveal()
-    return env, _mask_of(values) if values else None
+        if value.startswith(REFERENCE):
+            if secrets is None:
+                raise UnavailableError("there are no secrets here")
+            secret_id = value.removeprefix(REFERENCE)
+            values[name] = await secrets.use(secret_id, used_by=f"job:{job.id}", scopes=_scopes(job.owner))
+    return Opened(
+        env={name: value for name, value in job.env.items() if name not in values},
+        secrets={name: secret.reveal() for name, secret in values.items()},
+        mask=_mask_of(list(values.values())) if values else None,
+    )
+
+
+async def mask_again(job: Job, secrets: Secrets | None) -> Mask | None:
+    """What hides the secrets of a program that an earlier server started; meanwhile they may have changed, or be gone.
+
+    Where the values that it has cannot be found out, every line is withheld.
+    """
+    names = [name for name, value in job.env.items() if value.startswith(REFERENCE)]
+    if not names:
+        return None
+    values = await asyncio.to_thread(_values_in, job.pid, names)
+    try:
+        values += [Secret(value) for value in (await opened(job, secrets)).secrets.values()]
+    except RunsteadError:
+        if not values:
+            return lambda _: b"[withheld: the secrets of this job are gone]"
+    return _mask_of(values)
+
+
+def _values_in(pid: int | None, names: Sequence[str]) -> list[Secret]:
+    """Variables in the environment with which a process began."""
+    try:
+        pairs = Path(f"/proc/{pid}/environ").read_bytes().decode("utf-8", "surrogateescape").split("\0")
+    except OSError:
+        return []
+    found = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+    return [Secret(found[name]) for name in names if found.get(name)]
 
 
 def _scopes(owner: str) -> tuple[str, ...]:

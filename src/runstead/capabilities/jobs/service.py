@@ -3,75 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
 
-from runstead.capabilities.jobs.command import split_command
-from runstead.capabilities.jobs.errors import (
-    CommandRefusedError,
-    JobNotFoundError,
-    JobStateError,
-    NoSuchProgramError,
-    QueueFullError,
-)
-from runstead.capabilities.jobs.logfiles import LogFiles
-from runstead.capabilities.jobs.model import TIMEOUT_SECONDS_DEFAULT, Job, Outcome, Status, outcome_of
-from runstead.capabilities.jobs.newjob import NewJob, is_folder, name_of, refuse_variables
-from runstead.capabilities.jobs.ports import LogSink, Secrets
-from runstead.capabilities.jobs.processes import end_group, is_same, start_ticks
-from runstead.capabilities.jobs.recording import event_of
-from runstead.capabilities.jobs.secrets import opened
+from runstead.capabilities.jobs.attempts import Attempts, shown
+from runstead.capabilities.jobs.errors import JobNotFoundError, JobStateError, QueueFullError
+from runstead.capabilities.jobs.model import RETRY_SECONDS_MAX, Job, Outcome, Status
+from runstead.capabilities.jobs.newjob import NewJob, Preparer
+from runstead.capabilities.jobs.output.files import LogFiles, read_lines, seq_at
+from runstead.capabilities.jobs.output.index import LogIndex
+from runstead.capabilities.jobs.output.lines import Line, Missed
 from runstead.capabilities.jobs.settings import JobsSettings
 from runstead.capabilities.jobs.store import JobStore
-from runstead.capabilities.jobs.tee import Line, LogTee, Missed, read_lines
-from runstead.kernel.clock import Clock
-from runstead.kernel.errors import RunsteadError, UnavailableError
-from runstead.kernel.ids import new_id
-from runstead.kernel.limits import MIB
-from runstead.platform.execution.process import (
-    Launch,
-    ProcessLimits,
-    RunningProcess,
-    SandboxMode,
-    StartError,
-    Supervisor,
-)
+from runstead.capabilities.jobs.turns import Turns
+from runstead.kernel.background import first_of
+from runstead.kernel.clock import Clock, rfc3339
+from runstead.kernel.errors import UnavailableError
+from runstead.kernel.ids import is_uuid
 
 _log = structlog.get_logger("jobs")
 
-#: Variables that jobs get without being named in the settings.
-PASSED_ON: Final = ("PATH", "LANG", "LC_ALL", "TZ")
-#: Characters of a line that go to the log store and to the page of a job.
-LINE_CHARS_SHOWN: Final = 1000
 #: Seconds between TERM and KILL when a kill does not say.
 GRACE_SECONDS_DEFAULT: Final = 5.0
-#: Seconds before the first retry; doubled each time, up to the maximum.
-RETRY_SECONDS: Final = 1.0
-RETRY_SECONDS_MAX: Final = 300.0
-
-
-@dataclass(slots=True)
-class _Active:
-    """An attempt that this process runs."""
-
-    tee: LogTee
-    process: RunningProcess | None = None
-    killed: bool = False
-    #: Set once its final state is written.
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
+#: Seconds between two looks at a job that waits, when nobody says that it has moved.
+LOOK_SECONDS: Final = 1.0
 
 
 class JobsService:
     """Runs commands as jobs.
 
     Guarantee: a job that was accepted is on disk before the answer; each attempt gets exactly one final state; nothing is
-    shown as running that is not. After a crash, what was running is ended where it still lives and declared lost; what was
+    shown as running that is not. After a crash, what still runs is found again, what is gone is declared lost, what was
     queued goes on.
     Why the queue is the table: it survives, and one place cannot contradict another.
     """
@@ -81,68 +47,66 @@ class JobsService:
         *,
         settings: JobsSettings,
         store: JobStore,
-        supervisor: Supervisor,
-        sandbox: SandboxMode,
-        logs: LogSink,
-        log_dir: Path,
-        base_dir: Path,
-        hidden: tuple[Path, ...],
+        index: LogIndex,
+        preparer: Preparer,
+        attempts: Attempts,
+        files: LogFiles,
+        node: str,
         shutdown_grace_seconds: float,
         clock: Clock,
-        environ: Mapping[str, str],
-        secrets: Secrets | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
-        self._supervisor = supervisor
-        self._sandbox = sandbox
-        self._logs = logs
-        self.log_files = LogFiles(log_dir)
-        self._base_dir = settings.working_dir or base_dir
-        self._hidden = hidden
+        self._index = index
+        self._attempts = attempts
+        self._node = node
         self._grace = shutdown_grace_seconds
         self._clock = clock
-        self._environ = environ
-        self.secrets = secrets
-        self._slots = asyncio.Semaphore(settings.concurrency)
-        self._active: dict[str, _Active] = {}
+        self._turns = Turns(settings.concurrency, settings.label_concurrency)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        #: Set and made anew whenever a job begins or ends.
+        self._moved = asyncio.Event()
+        self._packing: set[asyncio.Task[None]] = set()
+        attempts.moved = self._announce
+        self.log_files = files
+        self.prepare = preparer.prepare
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
-        """Recover what a crash left, run; at the end wait for what runs, then kill it."""
-        await self._recover()
+        """Go on with what an earlier server left, run; at the end wait for what runs, then kill it."""
+        for job in await self._store.with_status(Status.RUNNING, node=self._node):
+            self._schedule(job, runs_already=True)
+        for job in await self._store.with_status(Status.QUEUED, node=self._node):
+            self._schedule(job)
+        packing = asyncio.create_task(self._pack_left())
         try:
             yield
         finally:
+            packing.cancel()
+            await asyncio.gather(packing, return_exceptions=True)
             await self._close()
 
-    async def _recover(self) -> None:
-        for job in await self._store.with_status(Status.RUNNING):
-            if job.pid is not None and is_same(job.pid, job.pid_ticks):
-                end_group(job.pid)
-            last = None
-            async for line in read_lines(self.log_files.path(job)):
-                last = line
-            outcome = Outcome(status=Status.LOST, reason="the server went away while it ran")
-            await self._finish(job.id, outcome, last=last)
-            _log.warning("job lost", job_id=job.id, pid=job.pid)
-        for job in await self._store.with_status(Status.QUEUED):
-            self._schedule(job)
+    async def _pack_left(self) -> None:
+        """Logs of attempts that had ended when the server did."""
+        for path in await asyncio.to_thread(lambda: sorted(self.log_files.folder.glob("*/script_*.log"))):
+            job_id, _, attempt = path.stem.removeprefix("script_").partition(".")
+            job = await self._store.get(job_id) if is_uuid(job_id) else None
+            number = int(attempt) if attempt.isdigit() else 1
+            if job is not None and (job.status.is_final or number < job.attempt):
+                await self._attempts.pack(job, number)
 
     async def _close(self) -> None:
         self._closing = True
-        waiting = [task for task in self._tasks if task.get_name() not in self._active]
+        active = self._attempts.active
+        waiting = [task for task in self._tasks if task.get_name() not in active]
         for task in waiting:
             task.cancel()
         running = self._tasks.difference(waiting)
         if running:
             await asyncio.wait(running, timeout=self._grace)
-        await asyncio.gather(
-            *(self._kill(active, "TERM", GRACE_SECONDS_DEFAULT) for active in [*self._active.values()])
-        )
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(one.kill("TERM", GRACE_SECONDS_DEFAULT) for one in [*active.values()]))
+        await asyncio.gather(*self._tasks, *self._packing, return_exceptions=True)
 
     async def start(self, wanted: NewJob) -> Job:
         """Take a job.
@@ -161,43 +125,6 @@ class JobsService:
         self._schedule(job)
         return job
 
-    async def prepare(self, wanted: NewJob) -> Job:
-        """What :meth:`start` would take, with the same errors but that of a full queue; nothing is started."""
-        argv = split_command(wanted.command, self._settings)
-        refuse_variables(wanted.env or {})
-        folder = (self._base_dir / wanted.working_dir) if wanted.working_dir else self._base_dir
-        if not await asyncio.to_thread(is_folder, folder, self._hidden):
-            raise NoSuchProgramError(
-                f"{str(folder)[:200]!r} is not a folder for jobs", details={"field": "working_dir"}
-            )
-        timeout = wanted.timeout_seconds or float(
-            min(TIMEOUT_SECONDS_DEFAULT, self._settings.timeout_max_seconds)
-        )
-        if timeout > self._settings.timeout_max_seconds:
-            raise CommandRefusedError(
-                f"the timeout is {timeout:g} s; allowed: {self._settings.timeout_max_seconds} s (jobs.timeout_max_seconds)",
-                details={"field": "timeout"},
-            )
-        job = Job(
-            id=new_id(),
-            command=wanted.command,
-            argv=argv,
-            name=wanted.name or name_of(argv, shell=self._settings.allow_shell),
-            status=Status.QUEUED,
-            created_at=self._clock.now(),
-            timeout_seconds=timeout,
-            working_dir=str(folder),
-            env=dict(wanted.env or {}),
-            labels=dict(wanted.labels or {}),
-            retries=wanted.retries,
-            owner=wanted.owner,
-        )
-        try:
-            self._supervisor.check(self._launch(job, job.env))
-        except StartError as error:
-            raise NoSuchProgramError(error.message, details={"field": "command"}) from error
-        return job
-
     async def get(self, job_id: str) -> Job:
         """One job, with what its running attempt has said so far.
 
@@ -206,10 +133,10 @@ class JobsService:
         job = await self._store.get(job_id)
         if job is None:
             raise JobNotFoundError(f"there is no job {job_id!r}")
-        active = self._active.get(job_id)
+        active = self._attempts.active.get(job_id)
         if active is None or job.status is not Status.RUNNING:
             return job
-        return replace(job, lines=active.tee.lines, last_line=_shown(active.tee.last))
+        return replace(job, lines=active.tee.lines, last_line=shown(active.tee.last))
 
     async def attempts(self, job_id: str) -> list[Mapping[str, Any]]:
         return await self._store.attempts(job_id)
@@ -223,32 +150,37 @@ class JobsService:
 
     async def follow(
         self, job_id: str, *, seq: int, attempt: int | None = None
-    ) -> AsyncGenerator[Line | Missed]:
+    ) -> AsyncGenerator[list[Line] | Missed]:
         """Every line of an attempt (default: the newest) from ``seq`` on; while it runs, as they come."""
-        job = await self.get(job_id)
-        while job.status is Status.QUEUED and job_id not in self._active:
-            await self._clock.sleep(0.05)
-            job = await self.get(job_id)
-        active = self._active.get(job_id)
-        lines: AsyncIterator[Line | Missed]
+        job, active = await self.get(job_id), self._attempts.active.get(job_id)
+        while job.status is Status.QUEUED and active is None and attempt in (None, job.attempt):
+            await first_of(self._clock.sleep(LOOK_SECONDS), self._moved.wait())
+            job, active = await self.get(job_id), self._attempts.active.get(job_id)
+        lines: AsyncIterator[list[Line] | Missed]
         if active is not None and attempt in (None, job.attempt):
             lines = active.tee.follow(seq)
         else:
-            lines = read_lines(self.log_files.path(job, attempt), seq)
-        async for line in lines:
-            yield line
+            places = self._index.of(job_id, attempt or job.attempt)
+            lines = read_lines(self.log_files.path(job, attempt), seq, places=places)
+        async for found in lines:
+            yield found
         if active is not None:
             await active.ended.wait()
 
     async def count_lines(self, job: Job, attempt: int | None = None) -> int:
         """Lines of an attempt so far."""
-        active = self._active.get(job.id)
+        active = self._attempts.active.get(job.id)
         if attempt in (None, job.attempt):
             return active.tee.lines if active is not None else job.lines
         for row in await self._store.attempts(job.id):
             if row["attempt"] == attempt:
                 return int(row["lines"])
         raise JobNotFoundError(f"job {job.id} has no attempt {attempt}")
+
+    async def first_since(self, job: Job, at: float, attempt: int | None = None) -> int | None:
+        """The number of the first line that is not older than ``at`` (seconds since 1970)."""
+        places = self._index.of(job.id, attempt or job.attempt)
+        return await seq_at(self.log_files.path(job, attempt), at, places=places)
 
     async def kill(self, job_id: str, *, signal_name: str, grace_seconds: float) -> Job:
         """End a queued or running job. Returns once it has its final state.
@@ -259,16 +191,17 @@ class JobsService:
         if job.status.is_final:
             raise JobStateError(f"the job has ended already: {job.status}")
         await self._store.asked_to_end(job_id, signal_name)
-        active = self._active.get(job_id)
+        active = self._attempts.active.get(job_id)
         task = next((task for task in self._tasks if task.get_name() == job_id), None)
         if active is not None:
-            await self._kill(active, signal_name, grace_seconds)
+            await active.kill(signal_name, grace_seconds)
+            await active.ended.wait()
         else:
-            await self._finish(job_id, Outcome(status=Status.KILLED, reason="killed before it started"))
-            if task is not None and job_id not in self._active:
+            killed = Outcome(status=Status.KILLED, reason="killed before it started")
+            await self._store.finish(job_id, killed, at=self._clock.now())
+            if task is not None and job_id not in self._attempts.active:
                 task.cancel()
-        if task is not None:
-            await asyncio.wait({task})
+                await asyncio.wait({task})
         return await self.get(job_id)
 
     async def restart(self, job_id: str) -> Job:
@@ -277,7 +210,7 @@ class JobsService:
         :raises JobStateError: it has not ended.
         """
         await self.get(job_id)
-        job = await self._store.again(job_id, retried=0)
+        job = await self._store.again(job_id, retried=0, node=self._node)
         if job is None:
             raise JobStateError("the job has not ended; kill it first")
         self._schedule(job)
@@ -291,127 +224,37 @@ class JobsService:
         job = await self.get(job_id)
         if not await self._store.delete(job_id):
             raise JobStateError("the job has not ended; kill it first")
-        for attempt in range(1, job.attempt + 1):
-            await asyncio.to_thread(self.log_files.path(job, attempt).unlink, missing_ok=True)
+        for path in self.log_files.every(job.id, rfc3339(job.created_at), job.attempt):
+            await asyncio.to_thread(path.unlink, missing_ok=True)
 
     def figures(self) -> Mapping[str, int]:
         """For the health page."""
-        return {"running": len(self._active), "waiting": len(self._tasks) - len(self._active)}
+        running = len(self._attempts.active)
+        return {"running": running, "waiting": len(self._tasks) - running}
 
-    def _schedule(self, job: Job, delay_seconds: float = 0) -> None:
-        task = asyncio.create_task(self._run(job, delay_seconds), name=job.id)
+    def _schedule(self, job: Job, delay_seconds: float = 0, *, runs_already: bool = False) -> None:
+        task = asyncio.create_task(self._run(job, delay_seconds, runs_already=runs_already), name=job.id)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, job: Job, delay_seconds: float) -> None:
+    async def _run(self, job: Job, delay_seconds: float, *, runs_already: bool) -> None:
         if delay_seconds:
             await self._clock.sleep(delay_seconds)
-        async with self._slots:
+        async with self._turns.turn(job, runs_already=runs_already):
             if self._closing:
                 return
-            active = self._active[job.id] = _Active(LogTee(self.log_files.path(job), self._clock))
-            try:
-                ended = await self._run_now(job, active)
-            finally:
-                del self._active[job.id]
-                active.ended.set()
-        if (
-            ended is not None
-            and ended.status is Status.FAILED
-            and ended.retried < ended.retries
-            and not self._closing
-        ):
-            again = await self._store.again(job.id, retried=ended.retried + 1)
+            run = self._attempts.go_on if runs_already else self._attempts.run
+            ended = await run(job)
+        if ended is not None and ended.will_retry and not self._closing:
+            again = await self._store.again(job.id, retried=ended.retried + 1, node=self._node)
             if again is not None:
-                self._schedule(again, min(RETRY_SECONDS * 2**ended.retried, RETRY_SECONDS_MAX))
+                self._schedule(again, min(ended.retry_seconds * 2**ended.retried, RETRY_SECONDS_MAX))
+        if not self._closing:
+            # Not in this task: the job is over.
+            packing = asyncio.create_task(self._attempts.pack(job))
+            self._packing.add(packing)
+            packing.add_done_callback(self._packing.discard)
 
-    async def _run_now(self, job: Job, active: _Active) -> Job | None:
-        try:
-            outcome = await self._attempt(job, active)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it ends this attempt only
-            _log.error("job failed in the server", job_id=job.id, exc_info=error)
-            outcome = Outcome(status=Status.FAILED, reason=_reason(error))
-        return await self._finish(job.id, outcome, last=active.tee.last, lines=active.tee.lines)
-
-    async def _attempt(self, job: Job, active: _Active) -> Outcome:
-        await active.tee.open()
-
-        async def on_stdout(chunk: bytes) -> None:
-            self._tell(job, await active.tee.write(chunk, is_error=False))
-
-        async def on_stderr(chunk: bytes) -> None:
-            self._tell(job, await active.tee.write(chunk, is_error=True))
-
-        try:
-            env, active.tee.mask = await opened(job, self.secrets)
-            process = await self._supervisor.start(
-                self._launch(job, env), on_stdout=on_stdout, on_stderr=on_stderr
-            )
-            active.process = process
-            ticks = start_ticks(process.pid) or 0
-            begun = await self._store.begin(job.id, at=process.started_at, pid=process.pid, pid_ticks=ticks)
-            if not begun or active.killed:
-                active.killed = True
-                await process.kill(grace_seconds=0)
-            return outcome_of(await process.wait(), killed=active.killed)
-        finally:
-            self._tell(job, await active.tee.close())
-
-    def _launch(self, job: Job, env: Mapping[str, str]) -> Launch:
-        settings = self._settings
-        passed_on = {
-            name: self._environ[name] for name in (*PASSED_ON, *settings.env) if name in self._environ
-        }
-        return Launch(
-            argv=job.argv,
-            working_dir=Path(job.working_dir),
-            env={"PATH": os.defpath, **passed_on, **env, "RUNSTEAD_JOB_ID": job.id},
-            limits=ProcessLimits(
-                wall_seconds=job.timeout_seconds,
-                cpu_seconds=settings.cpu_seconds,
-                memory_bytes=settings.memory_mb * MIB if settings.memory_mb else None,
-                open_files=settings.open_files,
-                network=settings.network,
-            ),
-            writable=(Path(job.working_dir),),
-            hidden=self._hidden,
-            sandbox=self._sandbox,
-        )
-
-    async def _kill(self, active: _Active, signal_name: str, grace_seconds: float) -> None:
-        active.killed = True
-        if active.process is not None:
-            await active.process.kill(signal_name, grace_seconds)
-
-    async def _finish(
-        self, job_id: str, outcome: Outcome, *, last: Line | None = None, lines: int | None = None
-    ) -> Job | None:
-        return await self._store.finish(
-            job_id,
-            outcome,
-            at=self._clock.now(),
-            lines=lines if lines is not None else (last.seq if last else 0),
-            last_line=_shown(last),
-            event=event_of if self._settings.record else None,
-        )
-
-    def _tell(self, job: Job, lines: list[Line]) -> None:
-        for line in lines:
-            if text := line.text.strip():
-                self._logs.emit(
-                    source=f"job:{job.name}"[:64],
-                    level="warn" if line.is_error else "info",
-                    message=text,
-                    at=self._clock.now(),
-                    context={"job_id": job.id, "attempt": job.attempt, "seq": line.seq},
-                )
-
-
-def _shown(line: Line | None) -> str | None:
-    return None if line is None else line.text[:LINE_CHARS_SHOWN]
-
-
-def _reason(error: Exception) -> str:
-    return (
-        error.message if isinstance(error, RunsteadError) else "the server could not run it; its log says why"
-    )
+    def _announce(self) -> None:
+        self._moved.set()
+        self._moved = asyncio.Event()

@@ -49,13 +49,28 @@ class JobsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     timeout_max_seconds: Annotated[
         int, Meta(ge=1, le=TIMEOUT_SECONDS_CEILING, description="The longest timeout that a job may ask for.")
     ] = TIMEOUT_SECONDS_CEILING
+    label_concurrency: Annotated[
+        dict[Annotated[str, Meta(min_length=1, max_length=321)], Annotated[int, Meta(ge=1, le=1000)]],
+        Meta(
+            max_length=1000,
+            description="Jobs with a label that run at once: `NAME=VALUE` for one value, `NAME` for each value of it.",
+        ),
+    ] = {}
     memory_mb: (
         Annotated[
-            int, Meta(ge=16, le=1_048_576, description="Address space of each process of a job, in MiB.")
+            int, Meta(ge=16, le=1_048_576, description="Memory of a job with all that it starts, in MiB.")
         ]
         | None
     ) = None
-    cpu_seconds: Annotated[int, Meta(ge=1, description="CPU time of each process of a job.")] | None = None
+    cpu_seconds: (
+        Annotated[int, Meta(ge=1, description="CPU time of a job with all that it starts.")] | None
+    ) = None
+    cpu_percent: Annotated[
+        int, Meta(ge=1, le=100_000, description="Of one core, for a job with all that it starts.")
+    ] = 80
+    processes: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Processes and threads of a job, together.")
+    ] = 512
     open_files: Annotated[
         int, Meta(ge=16, le=1_000_000, description="Files that a process may hold open.")
     ] = 1024

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runstead.capabilities.jobs.model import Job, Outcome, Status
+from runstead.capabilities.jobs.model import RETRY_SECONDS, Job, Outcome, Status
 from runstead.kernel.clock import parse_rfc3339, rfc3339
 from runstead.kernel.trail import NoTrail, Trail
 from runstead.platform.storage.sql import Database, Outbox
@@ -32,6 +32,11 @@ jobs = sa.Table(
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("retried", sa.Integer, nullable=False),
     sa.Column("owner", sa.Text, nullable=True),
+    sa.Column("retry_seconds", sa.Float, nullable=True),
+    sa.Column("priority", sa.Integer, nullable=True),
+    sa.Column("template", sa.Text, nullable=True),
+    sa.Column("rerun_of", sa.Text, nullable=True),
+    sa.Column("node", sa.Text, nullable=True),
     sa.Index("jobs_jobs_by_status", "status", "id"),
 )
 attempts = sa.Table(
@@ -51,6 +56,19 @@ attempts = sa.Table(
     sa.Column("last_line", sa.Text, nullable=True),
     sa.Column("pid", sa.Integer, nullable=True),
     sa.Column("pid_ticks", sa.BigInteger, nullable=True),
+    sa.Column("read_bytes", sa.BigInteger, nullable=True),
+    sa.Column("written_bytes", sa.BigInteger, nullable=True),
+)
+#: Where parts of long logs begin.
+places = sa.Table(
+    "jobs_log_places",
+    metadata,
+    sa.Column("job_id", sa.Text, primary_key=True),
+    sa.Column("attempt", sa.Integer, primary_key=True),
+    sa.Column("first_seq", sa.BigInteger, primary_key=True),
+    sa.Column("first_at", sa.Float, nullable=False),
+    sa.Column("start", sa.BigInteger, nullable=False),
+    sa.Column("packed_start", sa.BigInteger, nullable=True),
 )
 
 _OF_ATTEMPT = [column for column in attempts.c if column.name not in ("job_id", "attempt", "status")]
@@ -97,6 +115,11 @@ class JobStore:
                     attempt=1,
                     retried=0,
                     owner=job.owner,
+                    retry_seconds=job.retry_seconds,
+                    priority=job.priority,
+                    template=job.template,
+                    rerun_of=job.rerun_of,
+                    node=job.node,
                 )
             )
             _insert_attempt(connection, job.id, 1)
@@ -117,9 +140,10 @@ class JobStore:
             query = query.where(jobs.c.id < before)
         return await self._db.read(lambda connection: [_job(row) for row in connection.execute(query)])
 
-    async def with_status(self, status: Status) -> list[Job]:
-        """All of one state, oldest first."""
-        query = _newest.where(jobs.c.status == status).order_by(jobs.c.id)
+    async def with_status(self, status: Status, *, node: str) -> list[Job]:
+        """All of one state that this server runs, oldest first."""
+        mine = (jobs.c.node == node) | jobs.c.node.is_(None)
+        query = _newest.where(jobs.c.status == status, mine).order_by(jobs.c.id)
         return await self._db.read(lambda connection: [_job(row) for row in connection.execute(query)])
 
     async def asked_to_end(self, job_id: str, signal_name: str) -> None:
@@ -176,6 +200,8 @@ class JobStore:
                 reason=outcome.reason,
                 cpu_seconds=outcome.cpu_seconds,
                 max_rss_bytes=outcome.max_rss_bytes,
+                read_bytes=outcome.read_bytes,
+                written_bytes=outcome.written_bytes,
                 lines=lines,
                 last_line=last_line,
             )
@@ -188,7 +214,7 @@ class JobStore:
 
         return await self._db.write(work)
 
-    async def again(self, job_id: str, *, retried: int) -> Job | None:
+    async def again(self, job_id: str, *, retried: int, node: str) -> Job | None:
         """final → queued, as a new attempt. None when it has not ended (or is gone)."""
 
         def work(connection: sa.Connection) -> Job | None:
@@ -196,7 +222,7 @@ class JobStore:
             changed = connection.execute(
                 jobs.update()
                 .where(jobs.c.id == job_id, jobs.c.status.in_(final))
-                .values(status=Status.QUEUED, attempt=jobs.c.attempt + 1, retried=retried)
+                .values(status=Status.QUEUED, attempt=jobs.c.attempt + 1, retried=retried, node=node)
             )
             if not changed.rowcount:
                 return None
@@ -215,7 +241,8 @@ class JobStore:
             gone = connection.execute(jobs.delete().where(jobs.c.id == job_id, jobs.c.status.in_(final)))
             if gone.rowcount:
                 traced(connection)
-                connection.execute(attempts.delete().where(attempts.c.job_id == job_id))
+                for table in (attempts, places):
+                    connection.execute(table.delete().where(table.c.job_id == job_id))
             return bool(gone.rowcount)
 
         return await self._db.write(work)
@@ -264,5 +291,8 @@ def _job(row: sa.Row[Any]) -> Job:
             "labels": json.loads(facts["labels"]),
             "status": Status(facts["status"]),
             "owner": facts["owner"] or "",
+            "node": facts["node"] or "",
+            "priority": facts["priority"] or 0,
+            "retry_seconds": RETRY_SECONDS if facts["retry_seconds"] is None else facts["retry_seconds"],
         }
     )

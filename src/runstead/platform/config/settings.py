@@ -177,6 +177,13 @@ class ExecutionSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
             description="auto: bubblewrap where it is to be had; required: refuse to run without; off: never."
         ),
     ] = "auto"
+    secrets: Annotated[
+        Literal["environment", "descriptor"],
+        Meta(
+            description="How programs get `secret://ID`: in the variable itself, or in a file that only they can open "
+            "and whose path is in `NAME_FILE`."
+        ),
+    ] = "environment"
     script_workers: Annotated[int, Meta(ge=1, le=64, description="Processes that run JavaScript.")] = 2
 
 

@@ -48,7 +48,7 @@ class EventStream(ByteStream):
 
     def __init__(
         self,
-        events: AsyncIterator[SseEvent],
+        events: AsyncIterator[SseEvent | bytes],
         *,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         headers: Mapping[str, str] | None = None,
@@ -67,19 +67,22 @@ class EventStream(ByteStream):
         )
 
 
-async def _encoded(events: AsyncIterator[SseEvent]) -> AsyncIterator[bytes]:
+async def _encoded(events: AsyncIterator[SseEvent | bytes]) -> AsyncIterator[bytes]:
     try:
         async for event in events:
-            yield event.encode()
+            yield event if isinstance(event, bytes) else event.encode()
     finally:
         if isinstance(events, AsyncGenerator):
             await events.aclose()
 
 
 def sse(
-    events: AsyncIterator[SseEvent],
+    events: AsyncIterator[SseEvent | bytes],
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
     headers: Mapping[str, str] | None = None,
 ) -> EventStream:
-    """Stream these events: return it from a Litestar handler (annotated ``-> EventStream``) or call it as an ASGI app."""
+    """Stream these events, of which some may be encoded already.
+
+    Return it from a Litestar handler (annotated ``-> EventStream``) or call it as an ASGI app.
+    """
     return EventStream(events, heartbeat_seconds=heartbeat_seconds, headers=headers)

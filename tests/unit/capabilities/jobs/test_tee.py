@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runstead.capabilities.jobs.tee import Line, LogTee, Missed, Ring, Splitter, read_lines
+from runstead.capabilities.jobs.output.files import read_lines
+from runstead.capabilities.jobs.output.lines import Line, Missed, Splitter
+from runstead.capabilities.jobs.output.ring import Ring
+from runstead.capabilities.jobs.output.tee import LogTee
 from runstead.kernel.clock import SystemClock
 
 chunks = st.lists(st.binary(max_size=40).map(lambda data: data.replace(b"x", b"\n")), max_size=20)
@@ -57,19 +60,21 @@ def test_a_watcher_sees_each_line_once_whenever_it_joins(
         with tempfile.TemporaryDirectory() as folder:
             tee = LogTee(Path(folder) / "log", SystemClock())
             await tee.open()
-            seen: list[Line | Missed] = []
+            seen: list[Line] = []
 
             async def follow() -> None:
-                seen.extend([line async for line in tee.follow(start)])
+                async for found in tee.follow(start):
+                    assert not isinstance(found, Missed)
+                    seen.extend(found)
 
             watcher: asyncio.Task[None] | None = None
             for number, piece in enumerate(pieces):
                 if number == joins_after:
                     watcher = asyncio.create_task(follow())
-                await tee.write(piece, is_error=number % 2 == 1)
+                await tee.take(("stdout", "stderr")[number % 2], piece, 0)
             await tee.close()
             await (watcher or asyncio.create_task(follow()))
-            stored = [line async for line in read_lines(tee.path, start)]
+            stored = [line async for lines in read_lines(tee.path, start) for line in lines]
             assert seen == stored
             assert [line.seq for line in stored] == list(range(start, tee.lines + 1))
 
@@ -79,13 +84,13 @@ def test_a_watcher_sees_each_line_once_whenever_it_joins(
 async def test_a_watcher_that_is_too_slow_is_told_how_much_it_missed(tmp_path: Path) -> None:
     tee = LogTee(tmp_path / "log", SystemClock())
     await tee.open()
-    await tee.write(b"first\n", is_error=False)
+    await tee.take("stdout", b"first\n", 6)
     watcher = tee.follow(1)
     first = await anext(watcher)
-    assert isinstance(first, Line)
-    await tee.write(b"line\n" * 25_000, is_error=False)
+    assert [line.data for line in first] == [b"first"]  # type: ignore[union-attr]
+    await tee.take("stdout", b"line\n" * 25_000, 0)
     assert await anext(watcher) == Missed(15_000)
     after = await anext(watcher)
-    assert isinstance(after, Line)
-    assert after.seq == 15_002
+    assert not isinstance(after, Missed)
+    assert after[0].seq == 15_002
     await tee.close()

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from runstead.platform.execution.process.cgroups import GroupStatus, group_status
 from runstead.platform.execution.process.identity import Identity
-from runstead.platform.execution.process.kept import KeptProcess
-from runstead.platform.execution.process.model import Exit, Launch, ProcessLimits, SandboxMode, StartError
+from runstead.platform.execution.process.kept import KeptProcess, OnKeptOutput, end_of_kept
+from runstead.platform.execution.process.model import (
+    Exit,
+    Launch,
+    ProcessLimits,
+    SandboxMode,
+    SecretsAs,
+    StartError,
+)
 from runstead.platform.execution.process.running import RunningProcess
 from runstead.platform.execution.process.sandbox import SandboxRequiredError, SandboxStatus, sandbox_status
 from runstead.platform.execution.process.spool import left_in_spool
@@ -17,13 +24,16 @@ __all__ = [
     "Identity",
     "KeptProcess",
     "Launch",
+    "OnKeptOutput",
     "ProcessLimits",
     "RunningProcess",
     "SandboxMode",
     "SandboxRequiredError",
     "SandboxStatus",
+    "SecretsAs",
     "StartError",
     "Supervisor",
+    "end_of_kept",
     "group_status",
     "left_in_spool",
     "sandbox_status",

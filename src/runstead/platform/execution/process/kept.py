@@ -25,6 +25,7 @@ from typing import Any, Final
 from runstead.kernel.background import first_of
 from runstead.kernel.clock import Clock, parse_rfc3339, rfc3339
 from runstead.platform.execution.process.cgroups import Group
+from runstead.platform.execution.process.descriptors import handed_over
 from runstead.platform.execution.process.entering import entering_script, with_process_limit
 from runstead.platform.execution.process.identity import Identity
 from runstead.platform.execution.process.model import Launch
@@ -179,7 +180,7 @@ class KeptProcess(RunningProcess):
                 raise error
 
     async def _outcome(self) -> tuple[int | None, str | None]:
-        status = await asyncio.to_thread(self._read_status)
+        status = await asyncio.to_thread(end_of_kept, self._keep)
         os.write(self._gate, b"bye\n")
         await asyncio.wait({self._shell_gone}, timeout=DRAIN_SECONDS_MAX)
         for spool in self._spools.values():
@@ -187,12 +188,7 @@ class KeptProcess(RunningProcess):
         for descriptor in (self._end, self._gate, self._pidfd):
             os.close(descriptor)
         # Without a code, somebody has ended the shell itself.
-        return (None, "SIGKILL") if status is None else outcome_of_status(status, sealed=True)
-
-    def _read_status(self) -> int | None:
-        with contextlib.suppress(OSError, ValueError):
-            return int((self._keep / "status").read_text())
-        return None
+        return status or (None, "SIGKILL")
 
     def _inner_pid(self) -> int | None:
         until = time.monotonic() + INFO_SECONDS_MAX
@@ -216,6 +212,13 @@ class KeptProcess(RunningProcess):
         super()._kill_tree()
 
 
+def end_of_kept(keep: Path) -> tuple[int | None, str | None] | None:
+    """The exit code or the signal of a program that is not there any more; None: nobody has seen it."""
+    with contextlib.suppress(OSError, ValueError):
+        return outcome_of_status(int((keep / "status").read_text()), sealed=True)
+    return None
+
+
 def spawn_kept(
     launch: Launch, group: Group | None, *, sealed: bool, clock: Clock
 ) -> tuple[subprocess.Popen[bytes], Kept]:
@@ -233,22 +236,24 @@ def spawn_kept(
     shell = _SHELL.format(
         report=f'exec {_INFO_FD}>"$k/info"; ' if sealed else "", enter=entering_script(launch, group)
     )
-    process = subprocess.Popen(
-        [
-            "/bin/sh",
-            "-c",
-            shell,
-            "sh",
-            str(keep),
-            *(sealed_argv(launch, argv, info=_INFO_FD) if sealed else argv),
-        ],
-        cwd=launch.working_dir,
-        env=dict(launch.env),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    with handed_over(launch) as (env, descriptors):
+        process = subprocess.Popen(
+            [
+                "/bin/sh",
+                "-c",
+                shell,
+                "sh",
+                str(keep),
+                *(sealed_argv(launch, argv, info=_INFO_FD) if sealed else argv),
+            ],
+            cwd=launch.working_dir,
+            env=env,
+            pass_fds=descriptors,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
     kept = Kept(Identity.of(process.pid), group, sealed, clock.now())
     kept.write(keep)
     return process, kept

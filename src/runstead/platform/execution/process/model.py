@@ -11,6 +11,8 @@ from typing import Literal
 from runstead.kernel.errors import UnprocessableError
 
 SandboxMode = Literal["auto", "required", "off"]
+#: Secrets come in variables, or in files: then ``NAME_FILE`` has the path of one that only this program can open.
+SecretsAs = Literal["environment", "descriptor"]
 LimitName = Literal["wall", "cpu", "memory", "output", "processes"]
 
 
@@ -57,6 +59,8 @@ class Launch:
     sandbox: SandboxMode = "auto"
     #: ``NAME=value`` of ``env`` that no other program has: by it strays are found where there are no control groups.
     mark: str = ""
+    #: Handed over as open files instead of variables: NAME → content; ``NAME_FILE`` in its environment is the path.
+    descriptors: Mapping[str, str] = field(default_factory=dict)
     #: A folder for its output and its end, so that both outlive the server; see ``kept``. None: it ends with the server.
     keep: Path | None = None
 

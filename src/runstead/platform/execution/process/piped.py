@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from runstead.kernel.clock import Clock
 from runstead.platform.execution.process.cgroups import Group
+from runstead.platform.execution.process.descriptors import handed_over
 from runstead.platform.execution.process.entering import entering_script, with_process_limit
 from runstead.platform.execution.process.model import Launch
 from runstead.platform.execution.process.running import (
@@ -131,16 +132,17 @@ def spawn(launch: Launch, group: Group | None, *, sealed: bool) -> tuple[subproc
     info_read, info_write = os.pipe() if sealed else (None, None)
     try:
         behind = argv if info_write is None else sealed_argv(launch, argv, info=info_write)
-        process = subprocess.Popen(
-            ["/bin/sh", "-ec", entering_script(launch, group), "sh", *behind],
-            cwd=launch.working_dir,
-            env=dict(launch.env),
-            stdin=subprocess.PIPE if launch.stdin is not None else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            pass_fds=() if info_write is None else (info_write,),
-        )
+        with handed_over(launch) as (env, descriptors):
+            process = subprocess.Popen(
+                ["/bin/sh", "-ec", entering_script(launch, group), "sh", *behind],
+                cwd=launch.working_dir,
+                env=env,
+                stdin=subprocess.PIPE if launch.stdin is not None else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                pass_fds=descriptors if info_write is None else (*descriptors, info_write),
+            )
     except BaseException:
         if info_read is not None:
             os.close(info_read)

@@ -71,6 +71,8 @@ class RunningProcess(ABC):
 
     async def _supervise(self) -> Exit:
         moving = [asyncio.ensure_future(task) for task in self._moving()]
+        for task in moving:
+            task.add_done_callback(self._stop_if_failed)
         watching = [asyncio.ensure_future(task) for task in (self._watch_wall(), self._watch_cpu())]
         try:
             await asyncio.shield(self._ended)
@@ -104,6 +106,11 @@ class RunningProcess(ABC):
             read_bytes=usage.read_bytes,
             written_bytes=usage.written_bytes,
         )
+
+    def _stop_if_failed(self, moving: asyncio.Future[None]) -> None:
+        """What nobody can read any more (a full disk, a fault of ours) must not run on."""
+        if not moving.cancelled() and moving.exception() is not None and self._killing is None:
+            self._killing = asyncio.create_task(self.kill(grace_seconds=LIMIT_GRACE_SECONDS))
 
     def _limit_of(self, signal_name: str | None, cpu_seconds: float, usage: Usage) -> LimitName | None:
         """Which of the kernel's limits a bad end means."""

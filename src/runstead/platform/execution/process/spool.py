@@ -99,12 +99,12 @@ class Spool:
         os.close(self._file)
 
 
-def left_in_spool(folder: Path, name: str, position: int) -> bytes:
-    """What a reader that is no more had not taken, when nothing writes any more."""
+def left_in_spool(folder: Path, name: str, position: int) -> tuple[bytes, int]:
+    """What a reader that is no more had not taken, and where it ends; when nothing writes any more."""
     try:
         with (folder / f"spool-{name}").open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(position if position <= size else 0)
-            return file.read()
+            return file.read(), size
     except FileNotFoundError:
-        return b""
+        return b"", 0
