@@ -63,7 +63,7 @@ def events(server: ServerProcess, job_id: str, *, after: int = 0) -> Iterator[tu
 
 
 def ended(server: ServerProcess, job_id: str) -> Any:
-    return [data for name, data in events(server, job_id, after=10**9) if name == "end"][0]
+    return next(data for name, data in events(server, job_id, after=10**9) if name == "end")
 
 
 def until_line(server: ServerProcess, job_id: str, wanted: str) -> list[dict[str, Any]]:
@@ -159,7 +159,9 @@ def test_what_is_gone_is_lost_with_its_log_and_what_was_queued_goes_on_once(serv
 
 
 def test_a_timeout_and_a_kill_still_hold(server: ServerProcess) -> None:
-    stubborn = "import signal, time\nsignal.signal(15, signal.SIG_IGN)\nprint('here', flush=True)\ntime.sleep(600)\n"
+    stubborn = (
+        "import signal, time\nsignal.signal(15, signal.SIG_IGN)\nprint('here', flush=True)\ntime.sleep(600)\n"
+    )
     command = script(server, "stubborn.py", stubborn)
     timed, killed = start(server, command, timeout=4), start(server, command)
     for job_id in (timed, killed):
