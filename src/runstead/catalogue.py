@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "endpoints": ("runstead.capabilities.endpoints.cli:app", "Declared HTTP routes that run programs."),
     "jobs": ("runstead.capabilities.jobs.cli:app", "Commands with live output."),
     "schedules": ("runstead.capabilities.jobs.schedules.cli:app", "Commands that start by the clock."),
+    "templates": ("runstead.capabilities.jobs.templates.cli:app", "Named commands with typed parameters."),
     "logs": ("runstead.capabilities.logs.cli:app", "Log events: send, search, projects."),
     "records": ("runstead.capabilities.records.cli:app", "Immutable records of runs."),
     "audit": ("runstead.platform.audit.cli:app", "Who did what: read, export, verify."),

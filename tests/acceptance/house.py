@@ -120,7 +120,10 @@ async def house(folder: Path) -> AsyncIterator[House]:
         assert (await owner.post("/editor/api/secrets", json=secret)).status_code == 201
         plan = {"cron": "@yearly", "command": "true"}
         schedule = (await owner.post("/api/schedules", json=plan)).json()["id"]
+        template = {"name": "greet", "definition": {"command": "true"}}
+        assert (await owner.post("/api/templates", json=template)).status_code == 201
         values = {
+            "template": "greet",
             "app_id": "mine",
             "job_id": job["id"],
             "name": "wordcount",

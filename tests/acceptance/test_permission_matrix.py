@@ -84,6 +84,8 @@ TABLE: Final[Mapping[str, frozenset[str]]] = {
     "GET /api/schedules": TESTERS, "GET /api/schedules/{schedule_id}": TESTERS,
     "POST /api/schedules": DEVELOPERS | {OPERATOR}, "PUT /api/schedules/{schedule_id}": JOB_OWNERS, "DELETE /api/schedules/{schedule_id}": JOB_OWNERS,
     "POST /api/schedules/{schedule_id}/run": JOB_OWNERS,
+    "GET /api/templates": TESTERS, "GET /api/templates/{template}": TESTERS, "POST /api/templates": DEVELOPERS | {OPERATOR},
+    "PUT /api/templates/{template}": JOB_OWNERS, "DELETE /api/templates/{template}": JOB_OWNERS, "POST /api/templates/{template}/run": TESTERS,
     # Logs.
     **dict.fromkeys(("GET /admin/maintain", "POST /admin/maintain", "GET /admin/projects", "POST /admin/projects", "GET /admin/projects/{slug}", "DELETE /admin/projects/{slug}", "PATCH /admin/projects/{slug}", "POST /admin/projects/{slug}/rotate", "POST /admin/purge"), ADMINS),
     # Records.
@@ -104,6 +106,7 @@ BODIES: Final[Mapping[str, dict[str, Any]]] = {
     "PUT /api/apps/{app_id}/owner": {"json": {"owner": "user:nobody"}},
     "POST /api/apps/{app_id}/check": {"content": b"function init() {}"},
     "PUT /api/schedules/{schedule_id}": {"json": {"cron": "@yearly", "command": "true"}},
+    "PUT /api/templates/{template}": {"json": {"command": "true"}},
     "PUT /editor/api/secrets/{secret_id}": {"json": {}},
     "POST /editor/api/secrets/{secret_id}/restore": {"json": {"version": 1}},
 }

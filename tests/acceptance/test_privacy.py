@@ -40,7 +40,8 @@ async def send_logs(root: httpx.AsyncClient, user_ids: list[str]) -> None:
 
 
 async def finished(client: httpx.AsyncClient, job: str) -> None:
-    async with client.stream("GET", f"/api/scripts/{job}/logs") as stream:
+    headers = {"Accept": "text/event-stream"}
+    async with client.stream("GET", f"/api/scripts/{job}/logs", headers=headers) as stream:
         async for _line in stream.aiter_lines():
             pass
 

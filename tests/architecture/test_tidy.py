@@ -17,7 +17,7 @@ TEST_LINES_MAX = 800
 FUNCTION_LINES_MAX = 60
 
 #: What was longer when the rule came. A number may only go down; take the line out when the file fits.
-LONGER_FILES: dict[str, int] = {"src/runstead/capabilities/jobs/service.py": 420}
+LONGER_FILES: dict[str, int] = {}
 LONGER_FUNCTIONS: dict[str, int] = {}
 
 # Put together, so that this file does not offend against itself.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -66,8 +65,7 @@ def capability(
     :param base_dir: what relative paths of declarations are relative to: the folder of the config file.
     :param open_door: callers need no credential; only for a loopback address without MASTER_PASSWORD.
     :param registry: where the counters go that a monitoring system reads.
-    :param vault: opens what ``NAME=secret://ID`` in ``env`` of a declaration names.
-    :param secrets_as: how programs get them: in variables, or in files that only they can open.
+    :param vault: opens what ``NAME=secret://ID`` in ``env`` of a declaration names; programs get it as ``secrets_as`` says.
     :param environ: what ``env`` of a declaration may let through; default: this process's environment.
     """
     clock, redactor = clock or SystemClock(), redactor or NoSecrets()
@@ -95,12 +93,6 @@ def capability(
         clock=clock,
     )
     door = Door(open_door=open_door, lockout=Lockout(attempts=runs.lockout_attempts), clock=clock)
-
-    @asynccontextmanager
-    async def lifespan() -> AsyncIterator[None]:
-        async with service.opened():
-            yield
-
     return Capability(
         name="endpoints",
         routes=(routes(service),),
@@ -108,5 +100,5 @@ def capability(
         commands="runstead.capabilities.endpoints.cli:app",
         services={"endpoints": service},
         checks=(HealthCheck(name="endpoints", probe=service.health, critical=False),),
-        lifespan=lifespan,
+        lifespan=service.opened,
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from runstead.capabilities.jobs.attempts import Attempts
 from runstead.capabilities.jobs.http import routes
@@ -24,8 +25,11 @@ from runstead.capabilities.jobs.schedules.http import schedule_routes
 from runstead.capabilities.jobs.service import JobsService
 from runstead.capabilities.jobs.settings import SECTION, JobsSettings
 from runstead.capabilities.jobs.store import JobStore
+from runstead.capabilities.jobs.templates import Templates, TemplateStore
+from runstead.capabilities.jobs.templates.http import template_routes
 from runstead.kernel.capability import Capability, HealthCheck
 from runstead.kernel.clock import Clock, SystemClock
+from runstead.kernel.ids import new_id
 from runstead.kernel.trail import Trail
 from runstead.platform.execution.process import SandboxMode, SecretsAs, Supervisor
 from runstead.platform.storage.sql import Database
@@ -64,63 +68,85 @@ def capability(
 ) -> Capability:
     """Put the capability together. No I/O.
 
-    :param base_dir: where jobs run that do not say, unless the settings do.
-    :param data_dir: holds the logs; jobs in the sandbox do not see it.
-    :param secrets: opens what ``secret://ID`` in a job's environment names.
-    :param secrets_as: how programs get them, see :class:`Launch`.
-    :param environ: what the allow-list of variables chooses from; default: this process's environment.
+    :param data_dir: holds the logs; jobs in the sandbox do not see it. Those that do not say run in ``base_dir``.
+    :param secrets: opens what ``secret://ID`` names; programs get it as ``secrets_as`` says.
+    :param environ: what variables are chosen from; default: those of this process.
     """
     clock = clock or SystemClock()
-    store, index, files = JobStore(db, trail), LogIndex(db), LogFiles(data_dir / "logs")
-    node = f"{socket.gethostname()}:{data_dir.resolve()}"
-    launcher = Launcher(
+    launcher = _launcher(
+        settings, base_dir, data_dir, sandbox=sandbox, environ=environ, secrets_as=secrets_as
+    )
+    attempts = Attempts(
+        launcher=launcher,
+        store=(store := JobStore(db, trail)),
+        index=LogIndex(db),
+        supervisor=supervisor,
+        files=LogFiles(data_dir / "logs"),
+        sink=logs or NoLogs(),
+        clock=clock,
+        secrets=secrets,
+    )
+    service = JobsService(
+        settings=settings,
+        store=store,
+        preparer=Preparer(launcher=launcher, supervisor=supervisor, base_dir=base_dir, clock=clock),
+        attempts=attempts,
+        shutdown_grace_seconds=shutdown_grace_seconds,
+        clock=clock,
+    )
+    templates = Templates(TemplateStore(db, trail), service, clock=clock)
+    schedules = Schedules(ScheduleStore(db, trail), service, clock=clock)
+    return Capability(
+        name="jobs",
+        routes=(
+            routes(service, secrets=secrets),
+            schedule_routes(schedules, secrets=secrets, clock=clock),
+            template_routes(templates, secrets=secrets),
+        ),
+        commands="runstead.capabilities.jobs.cli:app",
+        migrations=MIGRATIONS,
+        services={"jobs": service, "schedules": schedules, "templates": templates},
+        personal=JobsPersonalData(db, service.forget),
+        checks=(HealthCheck(name="jobs", probe=service.health, critical=False),),
+        lifespan=partial(_opened, data_dir, store, service, schedules),
+    )
+
+
+def _launcher(
+    settings: JobsSettings,
+    base_dir: Path,
+    data_dir: Path,
+    *,
+    sandbox: SandboxMode,
+    environ: Mapping[str, str] | None,
+    secrets_as: SecretsAs,
+) -> Launcher:
+    return Launcher(
         settings=settings,
         sandbox=sandbox,
         environ=os.environ if environ is None else environ,
         hidden=(data_dir, base_dir / ".env"),
         secrets_as=secrets_as,
         running=data_dir / "jobs",
-    )
-    service = JobsService(
-        settings=settings,
-        store=store,
-        index=index,
-        preparer=Preparer(
-            launcher=launcher, supervisor=supervisor, base_dir=base_dir, clock=clock, node=node
-        ),
-        attempts=Attempts(
-            launcher=launcher,
-            store=store,
-            index=index,
-            supervisor=supervisor,
-            files=files,
-            sink=logs or NoLogs(),
-            clock=clock,
-            secrets=secrets,
-        ),
-        files=files,
-        node=node,
-        shutdown_grace_seconds=shutdown_grace_seconds,
-        clock=clock,
+        files=data_dir / "job-files",
     )
 
-    schedules = Schedules(ScheduleStore(db, trail), service, clock=clock)
 
-    async def probe() -> Mapping[str, Any]:
-        return service.figures()
+@asynccontextmanager
+async def _opened(
+    data_dir: Path, store: JobStore, service: JobsService, schedules: Schedules
+) -> AsyncIterator[None]:
+    store.node = await asyncio.to_thread(node_id, data_dir)
+    async with service.opened(), schedules.opened():
+        yield
 
-    @asynccontextmanager
-    async def lifespan() -> AsyncIterator[None]:
-        async with service.opened(), schedules.opened():
-            yield
 
-    return Capability(
-        name="jobs",
-        routes=(routes(service, secrets=secrets), schedule_routes(schedules, secrets=secrets, clock=clock)),
-        commands="runstead.capabilities.jobs.cli:app",
-        migrations=MIGRATIONS,
-        services={"jobs": service, "schedules": schedules},
-        personal=JobsPersonalData(db, service.log_files.every),
-        checks=(HealthCheck(name="jobs", probe=probe, critical=False),),
-        lifespan=lifespan,
-    )
+def node_id(data_dir: Path) -> str:
+    """The name of the server with this data folder; made once. A host's name would not do: containers change theirs."""
+    path = data_dir / "node"
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(made := new_id())
+        return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -81,21 +81,23 @@ class Attempts:
         clock: Clock,
         secrets: Secrets | None,
     ) -> None:
-        self._launcher = launcher
+        self.launcher = launcher
         self._store = store
-        self._index = index
+        self.index = index
         self._supervisor = supervisor
-        self._files = files
+        self.files = files
         self._sink = sink
         self._clock = clock
         self._secrets = secrets
         self.active: dict[str, Active] = {}
+        #: Job → variables that are written down nowhere; forgotten when it is over.
+        self.given: dict[str, Mapping[str, str]] = {}
         #: Called whenever one begins or ends.
         self.moved: Callable[[], None] = lambda: None
 
     async def run(self, job: Job) -> Job | None:
         """Run it; the job with its final state, None when it had one before."""
-        await asyncio.to_thread(shutil.rmtree, self._launcher.keep(job), ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, self.launcher.keep(job), ignore_errors=True)
         return await self._tracked(job, self._start)
 
     async def go_on(self, job: Job) -> Job | None:
@@ -103,9 +105,9 @@ class Attempts:
         return await self._tracked(job, self._find)
 
     async def _tracked(self, job: Job, begin: _Begin) -> Job | None:
-        keep = self._launcher.keep(job)
-        places = self._index.of(job.id, job.attempt)
-        tee = LogTee(self._files.path(job), self._clock, state=keep / "state", places=places)
+        keep = self.launcher.keep(job)
+        places = self.index.of(job.id, job.attempt)
+        tee = LogTee(self.files.path(job), self._clock, state=keep / "state", places=places)
         active = self.active[job.id] = Active(tee)
         self.moved()
         try:
@@ -116,6 +118,8 @@ class Attempts:
             active.ended.set()
             self.moved()
         await asyncio.to_thread(shutil.rmtree, keep, ignore_errors=True)
+        if finished is None or not finished.will_retry:
+            self.given.pop(job.id, None)
         return finished
 
     async def _outcome(self, job: Job, active: Active, begin: _Begin) -> Outcome:
@@ -129,9 +133,9 @@ class Attempts:
             await self._index_places(job, active.tee)
 
     async def _start(self, job: Job, active: Active) -> Outcome:
-        given = await opened(job, self._secrets)
+        given = await opened(job, self._secrets, self.given.get(job.id))
         active.tee.mask = given.mask
-        launch = self._launcher.launch(job, given.env, given.secrets)
+        launch = self.launcher.launch(job, given.env, given.secrets)
         process = await self._supervisor.start_kept(launch, on_output=self._outputs(job, active))
         active.process = process
         try:
@@ -152,7 +156,7 @@ class Attempts:
     async def _find(self, job: Job, active: Active) -> Outcome:
         active.tee.mask = await mask_again(job, self._secrets)
         await active.tee.open()
-        launch = self._launcher.launch(job, {})
+        launch = self.launcher.launch(job, {})
         active.process = await self._supervisor.find_kept(
             launch, on_output=self._outputs(job, active), positions=active.tee.positions
         )
@@ -161,10 +165,10 @@ class Attempts:
             return outcome_of(await active.process.wait(), killed=active.killed)
         for name in _STREAMS:
             rest, end = await asyncio.to_thread(
-                left_in_spool, self._launcher.keep(job), name, active.tee.positions[name]
+                left_in_spool, self.launcher.keep(job), name, active.tee.positions[name]
             )
             self._tell(job, await active.tee.take(name, rest, end))
-        return await asyncio.to_thread(_end_while_away, self._launcher.keep(job))
+        return await asyncio.to_thread(_end_while_away, self.launcher.keep(job))
 
     def _outputs(self, job: Job, active: Active) -> dict[str, OnKeptOutput]:
         def taking(name: str) -> OnKeptOutput:
@@ -182,7 +186,7 @@ class Attempts:
         found, tee.new_places = tee.new_places, []
         if found:
             try:
-                await self._index.of(job.id, job.attempt).add(found)
+                await self.index.of(job.id, job.attempt).add(found)
             except Exception as error:  # noqa: BLE001 - without them a log is read from further ahead, no more
                 _log.warning("places of a log could not be kept", job_id=job.id, exc_info=error)
 
@@ -195,7 +199,7 @@ class Attempts:
                     at=self._clock.now(),
                     lines=tee.lines,
                     last_line=shown(tee.last),
-                    event=event_of if self._launcher.settings.record else None,
+                    event=event_of if self.launcher.settings.record else None,
                 )
             except Exception as error:  # noqa: BLE001 - a database that is away comes back; the end must not be lost
                 _log.error("the end of a job could not be written down", job_id=job.id, exc_info=error)
@@ -203,12 +207,12 @@ class Attempts:
 
     async def pack(self, job: Job, attempt: int | None = None) -> None:
         """Pack the log of an attempt that has ended."""
-        path = self._files.path(job, attempt)
+        path = self.files.path(job, attempt)
         try:
             found = await asyncio.to_thread(pack, path)
         except FileNotFoundError:
             return
-        await self._index.of(job.id, attempt or job.attempt).replace(found)
+        await self.index.of(job.id, attempt or job.attempt).replace(found)
         await asyncio.to_thread(path.unlink, missing_ok=True)
 
     def _tell(self, job: Job, lines: list[Line]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
+import msgspec
 from cyclopts import App, Parameter
 
 from runstead.platform.cli import Client, JsonFlag, Output, segment
@@ -45,7 +46,7 @@ def start(
     with Client.from_environment() as client:
         job = client.post("/api/scripts", json=body)
         if follow:
-            return _follow(client, job["id"])
+            return follow_job(client, job["id"])
     Output(json=json).item(job, f"{job['id']} {job['status']}")
     return 0
 
@@ -89,7 +90,7 @@ def logs(
     """
     with Client.from_environment() as client:
         if follow:
-            return _follow(client, job, tail=tail)
+            return follow_job(client, job, tail=tail)
         page = client.get(f"/api/scripts/{segment(job)}/logs", tail=tail)
     output = Output(json=json)
     if json:
@@ -135,10 +136,8 @@ def remove(job: str, *, json: JsonFlag = False) -> None:
     Output(json=json).item({"id": job, "removed": True}, f"{job} removed")
 
 
-def _follow(client: Client, job: str, *, tail: int | None = None) -> int:
+def follow_job(client: Client, job: str, *, tail: int | None = None) -> int:
     """Print the output as it comes; the exit code of the job is ours."""
-    import msgspec
-
     for message in client.stream(f"/api/scripts/{segment(job)}/logs", tail=tail):
         facts = msgspec.json.decode(message.data)
         if message.event == "line":

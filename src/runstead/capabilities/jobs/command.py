@@ -40,15 +40,26 @@ def split_command(command: str, settings: JobsSettings) -> tuple[str, ...]:
     if settings.allow_shell:
         argv: tuple[str, ...] = ("/bin/sh", "-c", command) if command.strip() else ()
     else:
-        _refuse_shell(command)
-        try:
-            argv = tuple(shlex.split(command))
-        except ValueError as error:
-            raise CommandRefusedError(f"the quotes do not match: {str(error).lower()}") from error
+        argv = split_words(command)
     if not argv:
         raise CommandRefusedError("the command is empty")
-    _check_allowed(argv[0], settings)
+    check_allowed(argv[0], settings)
     return argv
+
+
+def split_words(command: str) -> tuple[str, ...]:
+    """Split by shell rules (POSIX quoting), never with a shell.
+
+    :raises CommandRefusedError: names the column (from 1) where something stands that only a shell could do.
+    """
+    _refuse_shell(command)
+    try:
+        words = tuple(shlex.split(command))
+    except ValueError as error:
+        raise CommandRefusedError(f"the quotes do not match: {str(error).lower()}") from error
+    if not words:
+        raise CommandRefusedError("the command is empty")
+    return words
 
 
 def _refuse_shell(command: str) -> None:
@@ -76,7 +87,11 @@ def _refused(column: int, found: str, meaning: str) -> CommandRefusedError:
     )
 
 
-def _check_allowed(program: str, settings: JobsSettings) -> None:
+def check_allowed(program: str, settings: JobsSettings) -> None:
+    """Whether the operator lets it be run.
+
+    :raises CommandRefusedError: it is not on the list.
+    """
     names = {program, PurePath(program).name} if "/" not in program else {program}
     if settings.commands and not any(
         fnmatchcase(name, pattern) for name in names for pattern in settings.commands

@@ -28,6 +28,8 @@ class Launcher:
     secrets_as: SecretsAs
     #: Below it each attempt has a folder while it runs.
     running: Path
+    #: Below it each job that was handed files has a folder with them.
+    files: Path
 
     def keep(self, job: Job) -> Path:
         """The folder of the present attempt, by which a later server finds it."""
@@ -38,6 +40,7 @@ class Launcher:
         settings = self.settings
         passed_on = {name: self.environ[name] for name in (*PASSED_ON, *settings.env) if name in self.environ}
         working_dir = Path(job.working_dir)
+        files = self.files / job.id
         by_file = self.secrets_as == "descriptor"
         return Launch(
             argv=job.argv,
@@ -58,7 +61,7 @@ class Launcher:
                 open_files=settings.open_files,
                 network=settings.network,
             ),
-            writable=(working_dir,),
+            writable=(working_dir, files) if job.template is not None and files.is_dir() else (working_dir,),
             hidden=self.hidden,
             sandbox=self.sandbox,
             mark=f"RUNSTEAD_JOB_ID={job.id}",

@@ -13,6 +13,8 @@ from runstead.platform.execution.process import Exit
 
 #: Seconds that a job may run when it does not say.
 TIMEOUT_SECONDS_DEFAULT: Final = 8 * 3600
+#: Stands in a job's environment for a value that was given for it alone and is in memory only.
+GIVEN: Final = "given://"
 #: Seconds before the first retry when a job does not say; doubled each time, up to the maximum.
 RETRY_SECONDS: Final = 1.0
 RETRY_SECONDS_MAX: Final = 3600.0
@@ -116,8 +118,8 @@ class Job:
     #: The template that it was made from, and the job that it repeats.
     template: str | None = None
     rerun_of: str | None = None
-    #: The server that runs it.
-    node: str = ""
+    #: Whose secrets its environment names.
+    secrets_of: str = ""
     #: From and to devices; None where the kernel does not count it.
     read_bytes: int | None = None
     written_bytes: int | None = None

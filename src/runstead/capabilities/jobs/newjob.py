@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from runstead.capabilities.jobs.command import split_command
+from runstead.capabilities.jobs.command import check_allowed, split_command
 from runstead.capabilities.jobs.errors import CommandRefusedError, NoSuchProgramError
 from runstead.capabilities.jobs.launching import Launcher
-from runstead.capabilities.jobs.model import RETRY_SECONDS, TIMEOUT_SECONDS_DEFAULT, Job, Status
+from runstead.capabilities.jobs.model import GIVEN, RETRY_SECONDS, TIMEOUT_SECONDS_DEFAULT, Job, Status
 from runstead.kernel.clock import Clock
 from runstead.kernel.ids import new_id
 from runstead.platform.execution.process import StartError, Supervisor
@@ -37,6 +37,12 @@ class NewJob:
     #: The template that it was made from, and the job that it repeats.
     template: str | None = None
     rerun_of: str | None = None
+    #: Where it is known before; otherwise it gets one.
+    id: str = ""
+    #: Variables whose values are written down nowhere.
+    given: Mapping[str, str] = field(default_factory=dict)
+    #: Whose secrets its environment names; default: those of its owner.
+    secrets_of: str = ""
     #: Already split, where the command is only for people to read.
     argv: tuple[str, ...] = ()
 
@@ -59,21 +65,19 @@ def again_as(job: Job, different: Mapping[str, Any]) -> NewJob:
         priority=changes.get("priority", job.priority),
         template=job.template,
         rerun_of=job.id,
+        secrets_of=job.secrets_of,
     )
 
 
 class Preparer:
     """Makes jobs of what is asked for."""
 
-    def __init__(
-        self, *, launcher: Launcher, supervisor: Supervisor, base_dir: Path, clock: Clock, node: str
-    ) -> None:
+    def __init__(self, *, launcher: Launcher, supervisor: Supervisor, base_dir: Path, clock: Clock) -> None:
         self._launcher = launcher
         self._settings = launcher.settings
         self._supervisor = supervisor
         self._base_dir = launcher.settings.working_dir or base_dir
         self._clock = clock
-        self._node = node
 
     async def prepare(self, wanted: NewJob) -> Job:
         """A job that could be run now; nothing is stored or started.
@@ -83,7 +87,10 @@ class Preparer:
         """
         settings = self._settings
         argv = wanted.argv or split_command(wanted.command, settings)
+        if wanted.argv:
+            check_allowed(argv[0], settings)
         refuse_variables(wanted.env or {})
+        refuse_given(wanted.env or {})
         folder = (self._base_dir / wanted.working_dir) if wanted.working_dir else self._base_dir
         if not await asyncio.to_thread(is_folder, folder, self._launcher.hidden):
             raise NoSuchProgramError(
@@ -96,7 +103,7 @@ class Preparer:
                 details={"field": "timeout"},
             )
         job = Job(
-            id=new_id(),
+            id=wanted.id or new_id(),
             command=wanted.command,
             argv=argv,
             name=wanted.name or name_of(argv, shell=settings.allow_shell and not wanted.argv),
@@ -104,15 +111,15 @@ class Preparer:
             created_at=self._clock.now(),
             timeout_seconds=timeout,
             working_dir=str(folder),
-            env=dict(wanted.env or {}),
+            env={**(wanted.env or {}), **dict.fromkeys(wanted.given, GIVEN)},
             labels=dict(wanted.labels or {}),
             retries=wanted.retries,
             retry_seconds=wanted.retry_seconds,
             priority=wanted.priority,
             owner=wanted.owner,
+            secrets_of=wanted.secrets_of or wanted.owner,
             template=wanted.template,
             rerun_of=wanted.rerun_of,
-            node=self._node,
         )
         try:
             self._supervisor.check(self._launcher.launch(job, job.env))
@@ -130,6 +137,16 @@ def refuse_variables(names: Iterable[str]) -> None:
         if name == "MASTER_PASSWORD" or name.startswith(("RUNSTEAD_", "LD_")):
             raise CommandRefusedError(
                 f"the variable {name} is not a job's to set", details={"field": f"env.{name}"}
+            )
+
+
+def refuse_given(env: Mapping[str, str]) -> None:
+    """:raises CommandRefusedError: a job that was given secrets by hand cannot be repeated without them."""
+    for name, value in env.items():
+        if value == GIVEN:
+            raise CommandRefusedError(
+                f"the value of {name} was given for one job and is written down nowhere; run the template again",
+                details={"field": f"env.{name}"},
             )
 
 

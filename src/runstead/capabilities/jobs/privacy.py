@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,8 +15,8 @@ from runstead.platform.storage.sql import Database
 
 _UNFINISHED = tuple(status.value for status in Status if not status.is_final)
 
-#: The log files of a job: (id, created_at, attempts) → paths.
-LogPaths = Callable[[str, str, int], Sequence[Path]]
+#: Removes what the disk has of a job: (id, created_at, attempts).
+Forget = Callable[[str, str, int], Awaitable[None]]
 
 
 class JobsPersonalData:
@@ -48,9 +46,9 @@ class JobsPersonalData:
         ),
     )
 
-    def __init__(self, db: Database, log_paths: LogPaths) -> None:
+    def __init__(self, db: Database, forget: Forget) -> None:
         self._db = db
-        self._log_paths = log_paths
+        self._forget = forget
 
     async def copy(self, person: Person) -> Mapping[str, Any]:
         query = (
@@ -88,6 +86,5 @@ class JobsPersonalData:
 
         gone, left, planned = await self._db.write(work)
         for row in gone:
-            for path in self._log_paths(row.id, row.created_at, row.attempt):
-                await asyncio.to_thread(path.unlink, missing_ok=True)
+            await self._forget(row.id, row.created_at, row.attempt)
         return {"jobs.owned": len(gone), "jobs.running": left, "jobs.schedules": planned}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from runstead.capabilities.jobs.model import Job
+from runstead.capabilities.jobs.model import GIVEN, Job
 from runstead.capabilities.jobs.ports import Secrets
 from runstead.kernel.errors import RunsteadError, UnavailableError
 from runstead.kernel.secret import Secret
@@ -50,19 +50,28 @@ class Opened:
     mask: Mask | None
 
 
-async def opened(job: Job, secrets: Secrets | None) -> Opened:
+async def opened(job: Job, secrets: Secrets | None, given: Mapping[str, str] | None = None) -> Opened:
     """What the program of a job is to get.
 
+    :param given: values that are in memory only.
     :raises SecretNotFoundError: one is gone since the job was taken.
     :raises SecretExpiredError: the time of one is over.
     """
     values: dict[str, Secret] = {}
     for name, value in job.env.items():
-        if value.startswith(REFERENCE):
+        if value == GIVEN:
+            if name not in (given or {}):
+                raise UnavailableError(
+                    f"the value of {name} was in memory only, and the server has gone since; run the template again"
+                )
+            values[name] = Secret((given or {})[name])
+        elif value.startswith(REFERENCE):
             if secrets is None:
                 raise UnavailableError("there are no secrets here")
             secret_id = value.removeprefix(REFERENCE)
-            values[name] = await secrets.use(secret_id, used_by=f"job:{job.id}", scopes=_scopes(job.owner))
+            values[name] = await secrets.use(
+                secret_id, used_by=f"job:{job.id}", scopes=_scopes(job.secrets_of)
+            )
     return Opened(
         env={name: value for name, value in job.env.items() if name not in values},
         secrets={name: secret.reveal() for name, secret in values.items()},
@@ -75,7 +84,7 @@ async def mask_again(job: Job, secrets: Secrets | None) -> Mask | None:
 
     Where the values that it has cannot be found out, every line is withheld.
     """
-    names = [name for name, value in job.env.items() if value.startswith(REFERENCE)]
+    names = [name for name, value in job.env.items() if value == GIVEN or value.startswith(REFERENCE)]
     if not names:
         return None
     values = await asyncio.to_thread(_values_in, job.pid, names)

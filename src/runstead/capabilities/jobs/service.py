@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -13,9 +15,8 @@ import structlog
 from runstead.capabilities.jobs.attempts import Attempts, shown
 from runstead.capabilities.jobs.errors import JobNotFoundError, JobStateError, QueueFullError
 from runstead.capabilities.jobs.model import RETRY_SECONDS_MAX, Job, Outcome, Status
-from runstead.capabilities.jobs.newjob import NewJob, Preparer
-from runstead.capabilities.jobs.output.files import LogFiles, read_lines, seq_at
-from runstead.capabilities.jobs.output.index import LogIndex
+from runstead.capabilities.jobs.newjob import NewJob, Preparer, refuse_given
+from runstead.capabilities.jobs.output.files import read_lines, seq_at
 from runstead.capabilities.jobs.output.lines import Line, Missed
 from runstead.capabilities.jobs.settings import JobsSettings
 from runstead.capabilities.jobs.store import JobStore
@@ -47,19 +48,15 @@ class JobsService:
         *,
         settings: JobsSettings,
         store: JobStore,
-        index: LogIndex,
         preparer: Preparer,
         attempts: Attempts,
-        files: LogFiles,
-        node: str,
         shutdown_grace_seconds: float,
         clock: Clock,
     ) -> None:
         self._settings = settings
         self._store = store
-        self._index = index
+        self._index = attempts.index
         self._attempts = attempts
-        self._node = node
         self._grace = shutdown_grace_seconds
         self._clock = clock
         self._turns = Turns(settings.concurrency, settings.label_concurrency)
@@ -69,15 +66,15 @@ class JobsService:
         self._moved = asyncio.Event()
         self._packing: set[asyncio.Task[None]] = set()
         attempts.moved = self._announce
-        self.log_files = files
+        self.log_files = attempts.files
         self.prepare = preparer.prepare
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Go on with what an earlier server left, run; at the end wait for what runs, then kill it."""
-        for job in await self._store.with_status(Status.RUNNING, node=self._node):
+        for job in await self._store.with_status(Status.RUNNING):
             self._schedule(job, runs_already=True)
-        for job in await self._store.with_status(Status.QUEUED, node=self._node):
+        for job in await self._store.with_status(Status.QUEUED):
             self._schedule(job)
         packing = asyncio.create_task(self._pack_left())
         try:
@@ -122,6 +119,8 @@ class JobsService:
                 f"{self._settings.queue_limit} jobs are waiting already (jobs.queue_limit)",
                 headers={"Retry-After": "10"},
             )
+        if wanted.given:
+            self._attempts.given[job.id] = wanted.given
         self._schedule(job)
         return job
 
@@ -199,6 +198,7 @@ class JobsService:
         else:
             killed = Outcome(status=Status.KILLED, reason="killed before it started")
             await self._store.finish(job_id, killed, at=self._clock.now())
+            self._attempts.given.pop(job_id, None)
             if task is not None and job_id not in self._attempts.active:
                 task.cancel()
                 await asyncio.wait({task})
@@ -209,8 +209,8 @@ class JobsService:
 
         :raises JobStateError: it has not ended.
         """
-        await self.get(job_id)
-        job = await self._store.again(job_id, retried=0, node=self._node)
+        refuse_given((await self.get(job_id)).env)
+        job = await self._store.again(job_id, retried=0)
         if job is None:
             raise JobStateError("the job has not ended; kill it first")
         self._schedule(job)
@@ -224,10 +224,19 @@ class JobsService:
         job = await self.get(job_id)
         if not await self._store.delete(job_id):
             raise JobStateError("the job has not ended; kill it first")
-        for path in self.log_files.every(job.id, rfc3339(job.created_at), job.attempt):
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+        await self.forget(job.id, rfc3339(job.created_at), job.attempt)
 
-    def figures(self) -> Mapping[str, int]:
+    async def forget(self, job_id: str, created_at: str, attempts: int) -> None:
+        """Remove what the disk has of a job."""
+        for path in self.log_files.every(job_id, created_at, attempts):
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+        await asyncio.to_thread(shutil.rmtree, self.files_of(job_id), ignore_errors=True)
+
+    def files_of(self, job_id: str) -> Path:
+        """The folder of files that were handed to a job; there is none without."""
+        return self._attempts.launcher.files / job_id
+
+    async def health(self) -> Mapping[str, Any]:
         """For the health page."""
         running = len(self._attempts.active)
         return {"running": running, "waiting": len(self._tasks) - running}
@@ -246,7 +255,7 @@ class JobsService:
             run = self._attempts.go_on if runs_already else self._attempts.run
             ended = await run(job)
         if ended is not None and ended.will_retry and not self._closing:
-            again = await self._store.again(job.id, retried=ended.retried + 1, node=self._node)
+            again = await self._store.again(job.id, retried=ended.retried + 1)
             if again is not None:
                 self._schedule(again, min(ended.retry_seconds * 2**ended.retried, RETRY_SECONDS_MAX))
         if not self._closing:

@@ -36,6 +36,7 @@ jobs = sa.Table(
     sa.Column("priority", sa.Integer, nullable=True),
     sa.Column("template", sa.Text, nullable=True),
     sa.Column("rerun_of", sa.Text, nullable=True),
+    sa.Column("secrets_of", sa.Text, nullable=True),
     sa.Column("node", sa.Text, nullable=True),
     sa.Index("jobs_jobs_by_status", "status", "id"),
 )
@@ -85,6 +86,8 @@ class JobStore:
     def __init__(self, db: Database, trail: Trail | None = None) -> None:
         self._db = db
         self._trail = trail or NoTrail()
+        #: The server whose jobs these are; several may share a database.
+        self.node = ""
 
     async def insert(self, job: Job, *, queue_limit: int) -> bool:
         """Write a queued job; False when as many as may wait do so already."""
@@ -119,7 +122,8 @@ class JobStore:
                     priority=job.priority,
                     template=job.template,
                     rerun_of=job.rerun_of,
-                    node=job.node,
+                    secrets_of=job.secrets_of,
+                    node=self.node,
                 )
             )
             _insert_attempt(connection, job.id, 1)
@@ -140,9 +144,9 @@ class JobStore:
             query = query.where(jobs.c.id < before)
         return await self._db.read(lambda connection: [_job(row) for row in connection.execute(query)])
 
-    async def with_status(self, status: Status, *, node: str) -> list[Job]:
+    async def with_status(self, status: Status) -> list[Job]:
         """All of one state that this server runs, oldest first."""
-        mine = (jobs.c.node == node) | jobs.c.node.is_(None)
+        mine = (jobs.c.node == self.node) | jobs.c.node.is_(None)
         query = _newest.where(jobs.c.status == status, mine).order_by(jobs.c.id)
         return await self._db.read(lambda connection: [_job(row) for row in connection.execute(query)])
 
@@ -214,7 +218,7 @@ class JobStore:
 
         return await self._db.write(work)
 
-    async def again(self, job_id: str, *, retried: int, node: str) -> Job | None:
+    async def again(self, job_id: str, *, retried: int) -> Job | None:
         """final → queued, as a new attempt. None when it has not ended (or is gone)."""
 
         def work(connection: sa.Connection) -> Job | None:
@@ -222,7 +226,7 @@ class JobStore:
             changed = connection.execute(
                 jobs.update()
                 .where(jobs.c.id == job_id, jobs.c.status.in_(final))
-                .values(status=Status.QUEUED, attempt=jobs.c.attempt + 1, retried=retried, node=node)
+                .values(status=Status.QUEUED, attempt=jobs.c.attempt + 1, retried=retried, node=self.node)
             )
             if not changed.rowcount:
                 return None
@@ -278,6 +282,7 @@ def _get(connection: sa.Connection, job_id: str) -> Job | None:
 
 def _job(row: sa.Row[Any]) -> Job:
     facts = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    del facts["node"]
     moments = {
         name: facts[name] and parse_rfc3339(facts[name])
         for name in ("created_at", "started_at", "stopped_at")
@@ -291,7 +296,7 @@ def _job(row: sa.Row[Any]) -> Job:
             "labels": json.loads(facts["labels"]),
             "status": Status(facts["status"]),
             "owner": facts["owner"] or "",
-            "node": facts["node"] or "",
+            "secrets_of": facts["secrets_of"] or facts["owner"] or "",
             "priority": facts["priority"] or 0,
             "retry_seconds": RETRY_SECONDS if facts["retry_seconds"] is None else facts["retry_seconds"],
         }

@@ -72,7 +72,7 @@ class Turns:
         for one in list(self._waiting):
             if self._running >= self._concurrency:
                 return
-            if self._may(one.job):
+            if not one.given.cancelled() and self._may(one.job):
                 self._waiting.remove(one)
                 self._count(one.job, 1)
                 one.given.set_result(None)

@@ -34,8 +34,18 @@ def _roles(*roles: Role) -> dict[str, Role]:
 
 ROLES: Final[dict[str, Role]] = _roles(
     Role("viewer", "Sees everything that is not secret and changes nothing.", _READ),
-    Role("tester", "Sees everything, calls endpoints, runs templates and the tests of apps.", _TRY),
-    Role("designer", "A tester who also changes the assets of their own apps.", _TRY, frozenset({"apps.assets"})),
+    Role(
+        "tester",
+        "Sees everything, calls endpoints, runs templates and the tests of apps.",
+        _TRY,
+        frozenset({"jobs.kill"}),
+    ),
+    Role(
+        "designer",
+        "A tester who also changes the assets of their own apps.",
+        _TRY,
+        frozenset({"jobs.kill", "apps.assets"}),
+    ),
     Role(
         "developer",
         "Makes apps and starts jobs, and does as they like with their own.",

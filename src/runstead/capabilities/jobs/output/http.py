@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -20,6 +19,8 @@ from runstead.capabilities.jobs.access import permitted
 from runstead.capabilities.jobs.model import Job
 from runstead.capabilities.jobs.output.lines import Line, Missed
 from runstead.capabilities.jobs.service import JobsService
+from runstead.kernel.clock import parse_rfc3339
+from runstead.kernel.errors import NotFoundError
 from runstead.platform.http import SseEvent, guard, sse
 
 #: Lines of one page of a log that is not streamed.
@@ -31,7 +32,14 @@ Tail = Annotated[
     int | None, QueryParameter(ge=0, le=LOG_PAGE_LINES_MAX, description="The last so many lines.")
 ]
 From = Annotated[int | None, QueryParameter(name="from", ge=0, description="From this line on.")]
-Since = Annotated[datetime | None, QueryParameter(description="From the first line on that is not older.")]
+Since = Annotated[
+    str | None,
+    QueryParameter(
+        pattern=r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?"
+        r"(Z|[+ -]([01]\d|2[0-3]):[0-5]\d)$",
+        description="From the first line on that is not older: RFC 3339, as 2026-01-31T12:00:00Z.",
+    ),
+]
 Attempt = Annotated[int | None, QueryParameter(ge=1, le=1_000_000, description="Default: the newest.")]
 
 
@@ -60,7 +68,7 @@ async def _view(
     *,
     tail: int | None,
     from_: int | None,
-    since: datetime | None,
+    since: str | None,
     attempt: int | None,
 ) -> _View:
     job = await permitted(service, connection, job_id, "jobs.read")
@@ -71,10 +79,18 @@ async def _view(
     elif tail is not None:
         start = total - tail + 1
     elif since is not None:
-        start = await service.first_since(job, since.timestamp(), attempt) or total + 1
+        start = await service.first_since(job, _seconds(since), attempt) or total + 1
     else:
         start = from_ or 1
     return _View(service, job, attempt, max(1, start), total)
+
+
+def _seconds(moment: str) -> float:
+    try:
+        # A plus in a query is a blank.
+        return parse_rfc3339(moment.replace(" ", "+")).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise NotFoundError(f"there is no such time: {moment}", details={"field": "since"}) from error
 
 
 def log_handlers(service: JobsService) -> list[Any]:
@@ -128,6 +144,10 @@ def log_handlers(service: JobsService) -> list[Any]:
             for task in (sending, gone):
                 task.cancel()
             await asyncio.gather(sending, gone, return_exceptions=True)
+        if not sending.cancelled():
+            # Only now that nobody waits for a message: granian closes no socket that somebody reads.
+            sending.result()
+            await socket.close()
 
     return [get_logs, watch_logs]
 
@@ -154,7 +174,6 @@ async def _send(socket: WebSocket[Any, Any, Any], view: _View) -> None:
             for line in found:
                 await socket.send_text(f'{{"event":"line","data":{line.json.decode()}}}')
     await socket.send_text(f'{{"event":"end","data":{(await view.end()).decode()}}}')
-    await socket.close()
 
 
 async def _until_gone(socket: WebSocket[Any, Any, Any]) -> None:

@@ -22,7 +22,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from runstead.kernel.background import first_of
 from runstead.kernel.clock import Clock, parse_rfc3339, rfc3339
 from runstead.platform.execution.process.cgroups import Group
 from runstead.platform.execution.process.descriptors import handed_over
@@ -116,7 +115,10 @@ class KeptProcess(RunningProcess):
         self._gate = os.open(self._keep / "gate", os.O_RDWR | os.O_NONBLOCK)
         loop = asyncio.get_running_loop()
         self._shell_gone: asyncio.Future[None] = loop.create_future()
-        self._nobody_writes = asyncio.Event()
+        #: Streams that have something; None: nobody writes any more.
+        self._ready: asyncio.Queue[str | None] = asyncio.Queue()
+        for name in STREAMS:
+            self._ready.put_nowait(name)
         loop.add_reader(self._end, self._has_ended)
         loop.add_reader(self._pidfd, self._shell_has_gone)
         self._watch()
@@ -157,23 +159,40 @@ class KeptProcess(RunningProcess):
             self._pass_limit("wall")
 
     def _moving(self) -> Iterable[Coroutine[Any, Any, None]]:
-        return [self._pump(name) for name in STREAMS]
+        return [self._pump()]
 
-    async def _pump(self, name: str) -> None:
+    async def _pump(self) -> None:
+        """Both streams in the order in which they had something, until nobody writes and both are empty."""
+        loop = asyncio.get_running_loop()
+
+        def ready(name: str) -> None:
+            loop.remove_reader(self._spools[name].pipe)
+            self._ready.put_nowait(name)
+
+        try:
+            while (name := await self._ready.get()) is not None:
+                if await self._move(name):
+                    self._ready.put_nowait(name)
+                else:
+                    loop.add_reader(self._spools[name].pipe, ready, name)
+            waiting = [self._ready.get_nowait() for _ in range(self._ready.qsize())]
+            for last in dict.fromkeys([*waiting, *STREAMS]):
+                while last is not None and await self._move(last):
+                    pass
+        finally:
+            for spool in self._spools.values():
+                loop.remove_reader(spool.pipe)
+
+    async def _move(self, name: str) -> bool:
         spool = self._spools[name]
-        while True:
-            ending = self._nobody_writes.is_set()
-            chunk = await asyncio.to_thread(spool.take)
-            if chunk:
-                self._count(len(chunk))
-                spool.held_back = await self._on_output[name](chunk, spool.position)
-            elif ending:
-                return
-            else:
-                await first_of(spool.readable(), self._nobody_writes.wait())
+        chunk = await asyncio.to_thread(spool.take)
+        if chunk:
+            self._count(len(chunk))
+            spool.held_back = await self._on_output[name](chunk, spool.position)
+        return bool(chunk)
 
     async def _drain(self, moving: Sequence[asyncio.Future[None]]) -> None:
-        self._nobody_writes.set()
+        self._ready.put_nowait(None)
         done, _ = await asyncio.wait(moving, timeout=DRAIN_SECONDS_MAX)
         for task in done:
             if error := task.exception():

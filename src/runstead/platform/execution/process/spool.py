@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import fcntl
@@ -29,9 +28,10 @@ class Spool:
     def __init__(self, folder: Path, name: str, position: int) -> None:
         """:raises OSError: the files are not there."""
         self._path = folder / f"spool-{name}"
-        self._pipe = os.open(folder / name, os.O_RDWR | os.O_NONBLOCK)
+        #: Never blocks; whoever wants to know when it has something asks the event loop.
+        self.pipe = os.open(folder / name, os.O_RDWR | os.O_NONBLOCK)
         with contextlib.suppress(OSError):
-            fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+            fcntl.fcntl(self.pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         #: Where the file ends.
         self.size = os.fstat(self._file).st_size
@@ -59,7 +59,7 @@ class Spool:
     def _move(self) -> int:
         try:
             moved = os.splice(
-                self._pipe, self._file, PIPE_BYTES, offset_dst=self.size, flags=os.SPLICE_F_NONBLOCK
+                self.pipe, self._file, PIPE_BYTES, offset_dst=self.size, flags=os.SPLICE_F_NONBLOCK
             )
         except BlockingIOError:
             return 0
@@ -68,7 +68,7 @@ class Spool:
                 raise
             # A file system that the kernel cannot move into.
             with contextlib.suppress(BlockingIOError):
-                data = os.read(self._pipe, PIPE_BYTES)
+                data = os.read(self.pipe, PIPE_BYTES)
                 moved = os.pwrite(self._file, data, self.size)
                 self.size += moved
                 return moved
@@ -85,17 +85,8 @@ class Spool:
         os.close(self._file)
         self._file, self.size = file, len(rest)
 
-    async def readable(self) -> None:
-        """Wait until the pipe has something."""
-        loop, ready = asyncio.get_running_loop(), asyncio.Event()
-        loop.add_reader(self._pipe, ready.set)
-        try:
-            await ready.wait()
-        finally:
-            loop.remove_reader(self._pipe)
-
     def close(self) -> None:
-        os.close(self._pipe)
+        os.close(self.pipe)
         os.close(self._file)
 
 
