@@ -11,6 +11,7 @@ from runstead.platform.config import SectionSpec
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("runstead.serve:serve", "Run the server."),
     "demo": ("runstead.demo:demo", "Walk through all five capabilities against the running server."),
+    "import": ("runstead.importing:import_", "Take over hooks of adnanh/webhook, or a crontab."),
     "apps": ("runstead.capabilities.apps.cli:app", "Web apps in JavaScript."),
     "endpoints": ("runstead.capabilities.endpoints.cli:app", "Declared HTTP routes that run programs."),
     "jobs": ("runstead.capabilities.jobs.cli:app", "Commands with live output."),

@@ -12,6 +12,7 @@ from runstead.capabilities.endpoints.dispatcher import EndpointsDispatcher
 from runstead.capabilities.endpoints.door import Door
 from runstead.capabilities.endpoints.folders import RunFolders
 from runstead.capabilities.endpoints.http import routes
+from runstead.capabilities.endpoints.importing import CarriedHook, read_hooks
 from runstead.capabilities.endpoints.ports import LogSink, NoLogs, NoSecrets, Redactor, Vault
 from runstead.capabilities.endpoints.recording import TOPIC, OutboxRecorder
 from runstead.capabilities.endpoints.runner import Runner
@@ -34,10 +35,12 @@ __all__ = [
     "RUNS_SECTION",
     "SECTION",
     "TOPIC",
+    "CarriedHook",
     "EndpointSettings",
     "EndpointsService",
     "RunsSettings",
     "capability",
+    "read_hooks",
     "validate_endpoints",
 ]
 

@@ -21,6 +21,7 @@ from runstead.capabilities.jobs.ports import LogSink, NoLogs, Secrets
 from runstead.capabilities.jobs.privacy import JobsPersonalData
 from runstead.capabilities.jobs.recording import TOPIC
 from runstead.capabilities.jobs.schedules import Schedules, ScheduleStore
+from runstead.capabilities.jobs.schedules.crontab import CarriedLine, read_crontab
 from runstead.capabilities.jobs.schedules.http import schedule_routes
 from runstead.capabilities.jobs.service import JobsService
 from runstead.capabilities.jobs.settings import SECTION, JobsSettings
@@ -38,12 +39,14 @@ __all__ = [
     "MIGRATIONS",
     "SECTION",
     "TOPIC",
+    "CarriedLine",
     "Job",
     "JobsService",
     "JobsSettings",
     "NewJob",
     "Status",
     "capability",
+    "read_crontab",
 ]
 
 #: The folder of the Alembic revisions.
