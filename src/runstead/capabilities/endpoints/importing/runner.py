@@ -49,7 +49,7 @@ def fits(rule: dict[str, Any], params: dict[str, Any]) -> bool:
     :raises LookupError: it asks for a value that is not there, which lets nothing run, not even where it is negated.
     """
     if "and" in rule:
-        return all([fits(one, params) for one in rule["and"]])
+        return all(fits(one, params) for one in rule["and"])
     if "or" in rule:
         return any(_fits_or_lacks(one, params) for one in rule["or"])
     if "not" in rule:
