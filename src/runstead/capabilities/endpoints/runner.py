@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,10 +119,9 @@ class Runner:
         folder: Path | None = None
         end: Exit | None = None
         try:
-            folder = await asyncio.to_thread(self._folders.create, run.endpoint.name, run.id, run.request)
+            folder = self._folders.path_of(run.endpoint.name, run.id)
             secrets = await self._secrets_of(run)
-            launch = await asyncio.to_thread(self._prepare, run, folder, secrets)
-            end = await self._execute(run, launch)
+            end = await self._execute(run, partial(self._prepare, run, secrets))
             verdict = await asyncio.to_thread(self._finish, run, folder, end)
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends this run only
             verdict = await self._failed_by_us(run, folder, end, error)
@@ -139,7 +139,8 @@ class Runner:
                 found[name] = (await self._vault.use(secret_id, used_by=used_by, scopes=("server",))).reveal()
         return found
 
-    def _prepare(self, run: Run, folder: Path, secrets: Mapping[str, str]) -> Launch:
+    def _prepare(self, run: Run, secrets: Mapping[str, str]) -> Launch:
+        folder = self._folders.create(run.endpoint.name, run.id, run.request)
         endpoint, settings = run.endpoint, run.endpoint.settings
         artifacts = folder / "artifacts"
         argv = argv_of(endpoint.script, endpoint.venv)
@@ -172,7 +173,7 @@ class Runner:
             descriptors=secrets if by_file else {},
         )
 
-    async def _execute(self, run: Run, launch: Launch) -> Exit:
+    async def _execute(self, run: Run, launch: Callable[[], Launch]) -> Exit:
         # The supervisor stops a program that writes too much; what was under way by then is not kept either.
         room = run.endpoint.settings.max_output_bytes + 64 * KIB
 

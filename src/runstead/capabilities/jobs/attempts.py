@@ -18,6 +18,7 @@ from runstead.capabilities.jobs.output.index import LogIndex
 from runstead.capabilities.jobs.output.lines import Line
 from runstead.capabilities.jobs.output.packing import pack
 from runstead.capabilities.jobs.output.tee import LogTee
+from runstead.capabilities.jobs.output.telling import Teller
 from runstead.capabilities.jobs.ports import LogSink, Secrets
 from runstead.capabilities.jobs.recording import event_of
 from runstead.capabilities.jobs.secrets import mask_again, opened
@@ -48,6 +49,7 @@ class Active:
     """An attempt that this process runs."""
 
     tee: LogTee
+    teller: Teller
     process: KeptProcess | None = None
     killed: bool = False
     #: Set once its final state is written.
@@ -108,7 +110,7 @@ class Attempts:
         keep = self.launcher.keep(job)
         places = self.index.of(job.id, job.attempt)
         tee = LogTee(self.files.path(job), self._clock, state=keep / "state", places=places)
-        active = self.active[job.id] = Active(tee)
+        active = self.active[job.id] = Active(tee, Teller(job, self._sink, self._clock))
         self.moved()
         try:
             outcome = await self._outcome(job, active, begin)
@@ -129,7 +131,8 @@ class Attempts:
             _log.error("job failed in the server", job_id=job.id, exc_info=error)
             return Outcome(status=Status.FAILED, reason=_reason(error))
         finally:
-            self._tell(job, await active.tee.close())
+            active.teller.tell(await active.tee.close())
+            active.teller.close()
             await self._index_places(job, active.tee)
 
     async def _start(self, job: Job, active: Active) -> Outcome:
@@ -167,13 +170,13 @@ class Attempts:
             rest, end = await asyncio.to_thread(
                 left_in_spool, self.launcher.keep(job), name, active.tee.positions[name]
             )
-            self._tell(job, await active.tee.take(name, rest, end))
+            active.teller.tell(await active.tee.take(name, rest, end))
         return await asyncio.to_thread(_end_while_away, self.launcher.keep(job))
 
     def _outputs(self, job: Job, active: Active) -> dict[str, OnKeptOutput]:
         def taking(name: str) -> OnKeptOutput:
             async def take(chunk: bytes, position: int) -> int:
-                self._tell(job, await active.tee.take(name, chunk, position))
+                active.teller.tell(await active.tee.take(name, chunk, position))
                 if len(active.tee.new_places) >= PLACES_AT_ONCE:
                     await self._index_places(job, active.tee)
                 return active.tee.held_back(name)
@@ -214,17 +217,6 @@ class Attempts:
             return
         await self.index.of(job.id, attempt or job.attempt).replace(found)
         await asyncio.to_thread(path.unlink, missing_ok=True)
-
-    def _tell(self, job: Job, lines: list[Line]) -> None:
-        for line in lines:
-            if text := line.text.strip():
-                self._sink.emit(
-                    source=f"job:{job.name}"[:64],
-                    level="warn" if line.is_error else "info",
-                    message=text,
-                    at=self._clock.now(),
-                    context={"job_id": job.id, "attempt": job.attempt, "seq": line.seq},
-                )
 
 
 def shown(line: Line | None) -> str | None:

@@ -64,7 +64,7 @@ class JobsService:
         self._closing = False
         #: Set and made anew whenever a job begins or ends.
         self._moved = asyncio.Event()
-        self._packing: set[asyncio.Task[None]] = set()
+        self._packing: dict[str, asyncio.Task[None]] = {}
         attempts.moved = self._announce
         self.log_files = attempts.files
         self.prepare = preparer.prepare
@@ -103,7 +103,7 @@ class JobsService:
         if running:
             await asyncio.wait(running, timeout=self._grace)
         await asyncio.gather(*(one.kill("TERM", GRACE_SECONDS_DEFAULT) for one in [*active.values()]))
-        await asyncio.gather(*self._tasks, *self._packing, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._packing.values(), return_exceptions=True)
 
     async def start(self, wanted: NewJob) -> Job:
         """Take a job.
@@ -228,6 +228,8 @@ class JobsService:
 
     async def forget(self, job_id: str, created_at: str, attempts: int) -> None:
         """Remove what the disk has of a job."""
+        if (packing := self._packing.get(job_id)) is not None:
+            await asyncio.wait({packing})
         for path in self.log_files.every(job_id, created_at, attempts):
             await asyncio.to_thread(path.unlink, missing_ok=True)
         await asyncio.to_thread(shutil.rmtree, self.files_of(job_id), ignore_errors=True)
@@ -260,9 +262,8 @@ class JobsService:
                 self._schedule(again, min(ended.retry_seconds * 2**ended.retried, RETRY_SECONDS_MAX))
         if not self._closing:
             # Not in this task: the job is over.
-            packing = asyncio.create_task(self._attempts.pack(job))
-            self._packing.add(packing)
-            packing.add_done_callback(self._packing.discard)
+            packing = self._packing[job.id] = asyncio.create_task(self._attempts.pack(job))
+            packing.add_done_callback(lambda _: self._packing.pop(job.id, None))
 
     def _announce(self) -> None:
         self._moved.set()

@@ -28,6 +28,8 @@ FOLDER: Final = "runstead"
 KEPT: Final = "kept-"
 #: Microseconds over which a share of a processor is counted.
 PERIOD_MICROSECONDS: Final = 100_000
+#: Bytes that a file of the kernel's is read in; most are shorter.
+READ_BYTES: Final = 16_384
 #: Seconds that the processes of a group have to go once they were killed.
 GONE_SECONDS_MAX: Final = 5.0
 
@@ -65,11 +67,11 @@ class Group:
 
     def pids(self) -> list[int]:
         """The processes in it, as this process numbers them."""
-        found: dict[int, None] = {}
-        for folder in self.distinct:
-            with contextlib.suppress(OSError, ValueError):
-                found |= dict.fromkeys(map(int, (folder / "cgroup.procs").read_text().split()))
-        return [pid for pid in found if pid > 0]
+        # Whoever is in it is in all of its folders: it entered before it began.
+        folder = self.folders.get("pids") or self.distinct[0]
+        with contextlib.suppress(ValueError):
+            return [pid for pid in map(int, _text(folder / "cgroup.procs").split()) if pid > 0]
+        return []
 
     def kill(self) -> None:
         """SIGKILL to every process, also one that is being forked; returns when none is left."""
@@ -142,12 +144,20 @@ class ControlGroups:
         :raises OSError: the kernel refuses.
         """
         name = (KEPT if kept else "") + uuid4().hex
+        # Each hierarchy of version 1 costs its own calls: those that neither limit nor count anything here are left out.
+        unused = set() if kept or self.hierarchy.version == 2 else {"blkio"}
+        if limits.cpu_percent is None and self.hierarchy.version == 1:
+            unused.add("cpu")
         group = Group(
-            {controller: folder / name for controller, folder in self._folders.items()},
+            {
+                controller: folder / name
+                for controller, folder in self._folders.items()
+                if controller not in unused
+            },
             self.hierarchy.version,
         )
         for folder in group.distinct:
-            folder.mkdir()
+            folder.mkdir(0o755)
         (_limit_v2 if group.version == 2 else _limit_v1)(group.folders, limits)
         return group
 
@@ -234,24 +244,24 @@ def group_status() -> GroupStatus:
 def _limit_v2(folders: Mapping[str, Path], limits: ProcessLimits) -> None:
     folder = folders[""]
     if limits.memory_bytes is not None and "memory" in folders:
-        (folder / "memory.max").write_text(str(limits.memory_bytes))
+        _set(folder / "memory.max", str(limits.memory_bytes))
         _write(folder / "memory.swap.max", "0")
         _write(folder / "memory.oom.group", "1")
     if limits.processes is not None and "pids" in folders:
-        (folder / "pids.max").write_text(str(limits.processes))
+        _set(folder / "pids.max", str(limits.processes))
     if limits.cpu_percent is not None and "cpu" in folders:
-        (folder / "cpu.max").write_text(f"{_quota(limits.cpu_percent)} {PERIOD_MICROSECONDS}")
+        _set(folder / "cpu.max", f"{_quota(limits.cpu_percent)} {PERIOD_MICROSECONDS}")
 
 
 def _limit_v1(folders: Mapping[str, Path], limits: ProcessLimits) -> None:
     if limits.memory_bytes is not None and (memory := folders.get("memory")):
-        (memory / "memory.limit_in_bytes").write_text(str(limits.memory_bytes))
+        _set(memory / "memory.limit_in_bytes", str(limits.memory_bytes))
         _write(memory / "memory.memsw.limit_in_bytes", str(limits.memory_bytes))
     if limits.processes is not None and (pids := folders.get("pids")):
-        (pids / "pids.max").write_text(str(limits.processes))
+        _set(pids / "pids.max", str(limits.processes))
     if limits.cpu_percent is not None and (cpu := folders.get("cpu")):
-        (cpu / "cpu.cfs_period_us").write_text(str(PERIOD_MICROSECONDS))
-        (cpu / "cpu.cfs_quota_us").write_text(str(_quota(limits.cpu_percent)))
+        _set(cpu / "cpu.cfs_period_us", str(PERIOD_MICROSECONDS))
+        _set(cpu / "cpu.cfs_quota_us", str(_quota(limits.cpu_percent)))
 
 
 def _quota(percent: int) -> int:
@@ -302,18 +312,33 @@ def _number(folders: Mapping[str, Path], controller: str, name: str) -> int | No
 
 
 def _text(path: Path) -> str:
+    # Not by open(): this is done a dozen times for each program, and each call that may block costs a turn of the interpreter.
     try:
-        return path.read_text()
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ""
+    try:
+        return b"".join(iter(lambda: os.read(descriptor, READ_BYTES), b"")).decode()
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
 
 
 def _write(path: Path, text: str) -> bool:
     try:
-        path.write_text(text)
+        _set(path, text)
     except OSError:
         return False
     return True
+
+
+def _set(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
 
 
 def _folders(parent: Path) -> Iterator[Path]:

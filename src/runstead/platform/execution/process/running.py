@@ -16,6 +16,7 @@ from runstead.kernel.clock import Clock
 from runstead.kernel.limits import KIB
 from runstead.platform.execution.process.cgroups import GONE_SECONDS_MAX, Group, Usage
 from runstead.platform.execution.process.model import Exit, Launch, LimitName
+from runstead.platform.execution.process.threads import in_thread
 from runstead.platform.execution.process.tree import descendants, kill_marked, marked, signal_each
 
 #: Bytes read at once; a pipe holds as many, then the program waits: that is the back-pressure.
@@ -78,7 +79,7 @@ class RunningProcess(ABC):
             await asyncio.shield(self._ended)
             for task in watching:
                 task.cancel()
-            usage = await asyncio.to_thread(self._clean)
+            usage = await in_thread(self._clean)
             await self._drain(moving)
         finally:
             for task in (*watching, *moving):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import structlog
 
@@ -21,6 +22,7 @@ from runstead.platform.execution.process.model import Launch, StartError
 from runstead.platform.execution.process.piped import PipedProcess, spawn
 from runstead.platform.execution.process.running import OnOutput, RunningProcess
 from runstead.platform.execution.process.sandbox import SandboxRequiredError, resolve, sandbox_status
+from runstead.platform.execution.process.threads import in_thread
 from runstead.platform.execution.process.tree import kill_marked
 
 _log = structlog.get_logger("process")
@@ -37,6 +39,7 @@ class Supervisor:
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._warned: set[str] = set()
+        self._knows_sandbox = False
 
     def check(self, launch: Launch) -> None:
         """Whether there is such a program at all: for a caller that will start it only later.
@@ -49,19 +52,22 @@ class Supervisor:
         """Leave nothing behind in the trees of control groups; programs have ended by now."""
         close_control_groups()
 
-    async def start(self, launch: Launch, *, on_stdout: OnOutput, on_stderr: OnOutput) -> RunningProcess:
+    async def start(
+        self, launch: Launch | Callable[[], Launch], *, on_stdout: OnOutput, on_stderr: OnOutput
+    ) -> RunningProcess:
         """Start a program.
 
+        :param launch: or what makes it; that may block, and is called in the thread that starts the program.
         :param on_stdout: called with each piece as it comes, in order; awaited when it returns an awaitable.
         :raises StartError: there is no such program, or the system refuses to start it.
         :raises SandboxRequiredError: ``launch.sandbox`` is required and there is none.
         """
-        sealed = await self._is_sealed(launch)
-        group, process, info_fd = await asyncio.to_thread(self._spawn, launch, sealed)
+        await self._know_sandbox()
+        made, group, process, info_fd = await in_thread(partial(self._spawn, launch))
         return PipedProcess(
             process,
             info_fd,
-            launch,
+            made,
             group=group,
             clock=self._clock,
             on_stdout=on_stdout,
@@ -75,8 +81,8 @@ class Supervisor:
         :raises StartError: there is no such program, or the system refuses to start it.
         :raises SandboxRequiredError: ``launch.sandbox`` is required and there is none.
         """
-        sealed = await self._is_sealed(launch)
-        process, kept = await asyncio.to_thread(self._spawn_kept, launch, sealed)
+        await self._know_sandbox()
+        process, kept = await in_thread(partial(self._spawn_kept, launch))
         return KeptProcess(
             launch, kept, process=process, clock=self._clock, on_output=on_output, positions={}
         )
@@ -98,15 +104,18 @@ class Supervisor:
         await asyncio.to_thread(_end_rest, kept, launch)
         return None
 
-    def _spawn_kept(self, launch: Launch, sealed: bool) -> tuple[subprocess.Popen[bytes], Kept]:
+    def _spawn_kept(self, launch: Launch) -> tuple[subprocess.Popen[bytes], Kept]:
+        sealed = self._is_sealed(launch)
         with self._starting(launch) as group:
             return spawn_kept(launch, group, sealed=sealed, clock=self._clock)
 
     def _spawn(
-        self, launch: Launch, sealed: bool
-    ) -> tuple[Group | None, subprocess.Popen[bytes], int | None]:
+        self, given: Launch | Callable[[], Launch]
+    ) -> tuple[Launch, Group | None, subprocess.Popen[bytes], int | None]:
+        launch = given if isinstance(given, Launch) else given()
+        sealed = self._is_sealed(launch)
         with self._starting(launch) as group:
-            return group, *spawn(launch, group, sealed=sealed)
+            return launch, group, *spawn(launch, group, sealed=sealed)
 
     @contextlib.contextmanager
     def _starting(self, launch: Launch) -> Iterator[Group | None]:
@@ -131,10 +140,16 @@ class Supervisor:
         except OSError as error:
             raise StartError(f"no control group could be made: {error.strerror}") from error
 
-    async def _is_sealed(self, launch: Launch) -> bool:
+    async def _know_sandbox(self) -> None:
+        """Not in one of the few threads: the first look takes a while."""
+        if not self._knows_sandbox:
+            await asyncio.to_thread(sandbox_status)
+            self._knows_sandbox = True
+
+    def _is_sealed(self, launch: Launch) -> bool:
         if launch.sandbox == "off":
             return False
-        status = await asyncio.to_thread(sandbox_status)
+        status = sandbox_status()
         if not status.available and launch.sandbox == "required":
             raise SandboxRequiredError(details={"reason": status.reason, "mend": status.mend})
         if not status.available:
