@@ -201,7 +201,9 @@ class TestWebSocket:
             assert "Traceback" not in server.output
 
 
-async def test_a_flood_is_in_the_log_of_the_job_and_the_store_hears_of_it(open_jobs: Open, sink: Lines) -> None:
+async def test_a_flood_is_in_the_log_of_the_job_and_the_store_hears_of_it(
+    open_jobs: Open, sink: Lines
+) -> None:
     async with open_jobs(cpu_percent=1000) as client:
         job_id = await start(client, python("for n in range(20_000): print(n)"))
         assert (await ended(client, job_id))["lines"] == 20_000
