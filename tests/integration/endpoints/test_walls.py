@@ -75,8 +75,9 @@ async def test_a_daemon_that_hides_ends_with_the_answer(tmp_path: Path) -> None:
 async def test_one_line_of_64_mib_is_an_answer_where_it_is_allowed(tmp_path: Path) -> None:
     size = 64 << 20
     body = f"import sys\nsys.stdout.write('{{\"results\":[\"' + 'x' * {size} + '\"]}}')"
-    fields = {"max_output_bytes": size + 1000, "max_memory_mb": 1024}
-    async with world(tmp_path, [declare(python(tmp_path, body), **fields)]) as served:
+    script = python(tmp_path, body)
+    declared = declare(script, max_output_bytes=size + 1000, max_memory_mb=1024)
+    async with world(tmp_path, [declared]) as served:
         served.client.timeout = 60
         answer = await served.client.post("/a")
     assert answer.status_code == 200
