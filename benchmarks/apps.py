@@ -22,6 +22,7 @@ from pathlib import Path
 
 import httpx
 from http_stack import running
+from wrk import Load, wrk
 
 from runstead.platform.execution.script import Invocation, Program, ScriptPool
 from runstead.testing.server import ServerProcess
@@ -97,21 +98,8 @@ def _workerd() -> str | None:
     return given or shutil.which("workerd")
 
 
-def wrk(url: str) -> dict[str, float]:
-    """Requests a second, and latencies in milliseconds."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency", url]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    if "Non-2xx" in text:
-        raise SystemExit(text)
-
-    def latency(share: str) -> float:
-        found = re.search(rf"{share}%\s+([\d.]+)(us|ms|s)", text)
-        assert found is not None
-        return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]]
-
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
-    assert rate is not None
-    return {"rate": float(rate[1]), "p50": latency("50"), "p99": latency("99")}
+def load(url: str) -> Load:
+    return wrk(url, connections=CONNECTIONS, seconds=SECONDS)
 
 
 async def contexts() -> dict[str, float]:
@@ -165,14 +153,15 @@ def main() -> None:
     ]
     if _workerd() is not None:
         cases.append(("workerd, kept context", workerd, "/"))
-    figures: dict[str, list[dict[str, float]]] = {name: [] for name, _, _ in cases}
+    figures: dict[str, list[Load]] = {name: [] for name, _, _ in cases}
     for _ in range(ROUNDS):
         for name, start, path in cases:
             with start() as url:
-                wrk(url + path) if name.startswith("app") and not figures[name] else None
-                figures[name].append(wrk(url + path))
+                if name.startswith("app") and not figures[name]:
+                    load(url + path)
+                figures[name].append(load(url + path))
     medians = {
-        name: {key: statistics.median(one[key] for one in many) for key in ("rate", "p50", "p99")}
+        name: {key: statistics.median(getattr(one, key) for one in many) for key in ("rate", "p50", "p99")}
         for name, many in figures.items()
     }
     base = medians["bare ASGI hello"]["rate"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import re
 import shutil
 import socket
 import statistics
@@ -18,6 +17,8 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+
+from wrk import Load, wrk
 
 from runstead.platform.execution.process import Launch, ProcessLimits, SandboxMode, Supervisor
 from runstead.testing.server import ServerProcess
@@ -93,27 +94,14 @@ def _script(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def wrk(url: str) -> tuple[float, float, float]:
-    """Requests a second, and the latency of the middle one and of one in a hundred, in milliseconds."""
+def load(url: str) -> Load:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(
             'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\n'
             f"wrk.body = {json.dumps(json.dumps(BODY))}\n"
         )
         script.flush()
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency", "-s", script.name, url]
-        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    if "Non-2xx" in text:
-        raise SystemExit(text)
-
-    def latency(share: str) -> float:
-        found = re.search(rf"{share}%\s+([\d.]+)(us|ms|s)", text)
-        assert found is not None
-        return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]]
-
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
-    assert rate is not None
-    return float(rate[1]), latency("50"), latency("99")
+        return wrk(url, connections=CONNECTIONS, seconds=SECONDS, script=Path(script.name))
 
 
 async def spawns() -> dict[str, float]:
@@ -169,13 +157,14 @@ def main() -> None:
         if shutil.which("webhook"):
             servers["webhook"] = stack.enter_context(webhook())
         for program in ("true", "echo"):
-            found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in servers}
+            found: dict[str, list[Load]] = {name: [] for name in servers}
             for _ in range(ROUNDS):
                 for name, url in servers.items():
-                    found[name].append(wrk(f"{url}/{program}"))
+                    found[name].append(load(f"{url}/{program}"))
             for name, runs in found.items():
-                rate, p50, p99 = sorted(runs)[len(runs) // 2]
-                print(f"{program:<5} {name:<18} {rate:7.0f} req/s   p50 {p50:6.1f} ms   p99 {p99:6.1f} ms")
+                one = sorted(runs, key=lambda run: run.rate)[len(runs) // 2]
+                told = f"p50 {one.p50:6.1f} ms   p99 {one.p99:6.1f} ms"
+                print(f"{program:<5} {name:<18} {one.rate:7.0f} req/s   {told}")
 
 
 if __name__ == "__main__":

@@ -6,9 +6,14 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tests.services import MissingServiceError, PostgresCluster, postgres_cluster
 
 from runstead.platform.storage.sql import Database
+
+# How long an example takes to make or to try says how busy the machine is, no more.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

@@ -127,3 +127,23 @@ print(json.dumps({{"results": [found]}}))
     assert set(found["environment"]) <= allowed | {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}, json.dumps(
         found
     )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "open(folder + '/big', 'wb').write(b'x' * 3_000_000)",
+        "for n in range(30): open(f'{folder}/{n}', 'wb').write(b'x' * 100_000)",
+        "for n in range(30): open(f'{folder}/{n}', 'wb').write(b'x' * 100_000)\nimport time; time.sleep(60)",
+    ],
+    ids=["one file", "many files", "many files of one that goes on"],
+)
+async def test_what_a_run_leaves_has_a_limit(tmp_path: Path, body: str) -> None:
+    script = python(tmp_path, f"import os\nfolder = os.environ['RUNSTEAD_ARTIFACTS']\n{body}\nprint('{{}}')")
+    async with world(tmp_path, [declare(script, max_artifact_bytes=1_000_000)]) as served:
+        answer = await served.client.post("/a")
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (502, "E_SCRIPT_LIMIT"), answer.text
+        assert (error["details"]["limit"], error["details"]["allowed"]) == ("file_size", 1_000_000)
+    kept = list(served.runs()[-1].rglob("artifacts/*"))
+    assert sum(path.stat().st_size for path in kept) <= 1_000_000

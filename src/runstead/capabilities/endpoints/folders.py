@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -74,6 +75,15 @@ class RunFolders:
         (folder / "artifacts").mkdir(parents=True)
         self._write_json(folder / "request.json", request)
         return folder
+
+    def artifact_bytes(self, folder: Path) -> int:
+        """What a run has left so far."""
+        return sum(status.st_size for _, status in _files_below(folder / "artifacts"))
+
+    def drop_artifacts(self, folder: Path) -> None:
+        """They are too much to be kept."""
+        shutil.rmtree(folder / "artifacts", ignore_errors=True)
+        (folder / "artifacts").mkdir(exist_ok=True)
 
     def finish(self, folder: Path, *, stdout: bytes, stderr: bytes, report: Mapping[str, Any]) -> None:
         """Write what a run left. ``stdout`` and ``stderr`` are masked already.

@@ -97,4 +97,5 @@ def _allowed(limit: str, settings: EndpointSettings) -> int | None:
         "memory": settings.max_memory_mb * MIB,
         "output": settings.max_output_bytes,
         "processes": settings.max_processes,
+        "file_size": settings.max_artifact_bytes,
     }.get(limit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from runstead.capabilities.endpoints.ports import LogSink, Redactor, Vault
 from runstead.capabilities.endpoints.programs import argv_of, environment_of, readable_roots
 from runstead.capabilities.endpoints.redaction import redact_json
 from runstead.capabilities.endpoints.told import ToldLines
+from runstead.kernel.background import background
 from runstead.kernel.clock import Clock
 from runstead.kernel.errors import RunsteadError, UnavailableError
 from runstead.kernel.limits import KIB, MIB
@@ -38,6 +39,8 @@ from runstead.platform.execution.process import (
 OPEN_FILES_MAX = 1024
 #: Between the request to stop and the end by force, when the caller has gone away.
 ABORT_GRACE_SECONDS = 1.0
+#: Between two looks at what a program has left so far.
+ARTIFACTS_LOOK_SECONDS = 1.0
 
 _encode = msgspec.json.Encoder().encode
 _log = structlog.get_logger(__name__)
@@ -121,7 +124,7 @@ class Runner:
         try:
             folder = self._folders.path_of(run.endpoint.name, run.id)
             secrets = await self._secrets_of(run)
-            end = await self._execute(run, partial(self._prepare, run, secrets))
+            end = await self._execute(run, folder, partial(self._prepare, run, secrets))
             verdict = await asyncio.to_thread(self._finish, run, folder, end)
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends this run only
             verdict = await self._failed_by_us(run, folder, end, error)
@@ -162,6 +165,7 @@ class Runner:
                 processes=settings.max_processes,
                 open_files=OPEN_FILES_MAX,
                 output_bytes=settings.max_output_bytes,
+                file_bytes=settings.max_artifact_bytes,
                 network=settings.network,
             ),
             stdin=_encode(run.request) + b"\n",
@@ -173,7 +177,7 @@ class Runner:
             descriptors=secrets if by_file else {},
         )
 
-    async def _execute(self, run: Run, launch: Callable[[], Launch]) -> Exit:
+    async def _execute(self, run: Run, folder: Path, launch: Callable[[], Launch]) -> Exit:
         # The supervisor stops a program that writes too much; what was under way by then is not kept either.
         room = run.endpoint.settings.max_output_bytes + 64 * KIB
 
@@ -188,14 +192,29 @@ class Runner:
         run.process = await self._supervisor.start(launch, on_stdout=on_stdout, on_stderr=on_stderr)
         if run.aborted is not None:
             run.abort(run.aborted)
-        end = await run.process.wait()
+        async with background(self._watch_artifacts(run, folder), f"artifacts-{run.id}"):
+            end = await run.process.wait()
         if run.killing is not None:
             await run.killing
         for line in run.lines.close():
             self._emit_line(run, line)
         return end
 
+    async def _watch_artifacts(self, run: Run, folder: Path) -> None:
+        """The kernel limits each file; nobody but us all of them together."""
+        while run.process is not None:
+            await self._clock.sleep(ARTIFACTS_LOOK_SECONDS)
+            if await asyncio.to_thread(self._too_much, run, folder):
+                await run.process.kill(grace_seconds=ABORT_GRACE_SECONDS)
+                return
+
+    def _too_much(self, run: Run, folder: Path) -> bool:
+        return self._folders.artifact_bytes(folder) > run.endpoint.settings.max_artifact_bytes
+
     def _finish(self, run: Run, folder: Path, end: Exit) -> Verdict:
+        if self._too_much(run, folder):
+            self._folders.drop_artifacts(folder)
+            end = replace(end, limit="file_size")
         stdout, stderr = bytes(run.stdout), self._redactor.redact(bytes(run.stderr))
         verdict = (
             judge(end, stdout, stderr, run.endpoint.settings)

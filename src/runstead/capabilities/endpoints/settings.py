@@ -97,6 +97,9 @@ class EndpointSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     max_output_bytes: Annotated[
         int, Meta(ge=1, le=OUTPUT_BYTES_MAX, description="stdout and stderr together.")
     ] = 8 * MIB
+    max_artifact_bytes: Annotated[
+        int, Meta(ge=1, le=1024 * 1024 * MIB, description="The files that a run leaves, together.")
+    ] = 256 * MIB
     max_processes: Annotated[int, Meta(ge=1, le=4096, description="Processes and threads.")] = 64
     concurrency: Annotated[int, Meta(ge=1, le=1000, description="Programs that run at the same time.")] = 4
     queue_limit: Annotated[

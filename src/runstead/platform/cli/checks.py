@@ -64,6 +64,7 @@ def run_checks(settings: Settings, migrations: Mapping[str, Path]) -> Iterator[F
     checks: tuple[tuple[str, Callable[[], Finding]], ...] = (
         ("python", check_python),
         ("sandbox", lambda: check_sandbox(settings)),
+        ("limits", check_groups),
         ("disk", lambda: check_disk(settings.storage.data_dir)),
         ("writing", lambda: check_writing(settings.storage.data_dir)),
         ("database", lambda: check_database(settings, migrations)),
@@ -119,6 +120,18 @@ def check_sandbox(settings: Settings) -> Finding:
         message=f"not available: {status.reason}",
         mend=status.mend,
     )
+
+
+def check_groups() -> Finding:
+    """Whether programs can be limited and ended with all that they start."""
+    from runstead.platform.execution.process import close_control_groups, group_status
+
+    status = group_status()
+    close_control_groups()
+    if status.available:
+        return Finding(check="limits", health=Health.OK, message=status.reason)
+    message = f"of single processes only, not of all that a program starts: {status.reason}"
+    return Finding(check="limits", health=Health.DEGRADED, message=message, mend=status.mend)
 
 
 def check_disk(data_dir: Path) -> Finding:

@@ -17,7 +17,7 @@ from runstead.platform.cli import checks
 from runstead.platform.cli.checks import Health
 from runstead.platform.config import Settings, load
 from runstead.platform.execution import process
-from runstead.platform.execution.process import SandboxStatus
+from runstead.platform.execution.process import GroupStatus, SandboxStatus
 from runstead.platform.storage.sql import MIGRATIONS
 
 Usage = namedtuple("Usage", "total used free")
@@ -65,6 +65,7 @@ def test_a_sound_machine_is_told_so_and_left_as_it_is(
     shell: Shell, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "sandbox_status", lambda: SandboxStatus(True, "sealed"))
+    monkeypatch.setattr(process, "group_status", lambda: GroupStatus(True, "control groups"))
     monkeypatch.setattr(resource, "getrlimit", lambda _: (20_000, 20_000))
     ended = shell.run("doctor", "--json")
     assert ended.code == 0
@@ -74,6 +75,7 @@ def test_a_sound_machine_is_told_so_and_left_as_it_is(
         "configuration",
         "python",
         "sandbox",
+        "limits",
         "disk",
         "writing",
         "database",
@@ -91,10 +93,12 @@ def test_people_see_the_mending_below_what_is_degraded(
     monkeypatch.setattr(
         process, "sandbox_status", lambda: SandboxStatus(False, "no bwrap", "apt-get install bubblewrap")
     )
+    monkeypatch.setattr(process, "group_status", lambda: GroupStatus(False, "read-only", "Delegate=yes"))
     ended = shell.run("doctor")
     assert ended.code == 0
     assert "degraded  sandbox        not available: no bwrap\n" in ended.out
     assert "mend: apt-get install bubblewrap\n" in ended.out
+    assert "degraded  limits         of single processes only" in ended.out
     assert ended.out.endswith("in all: degraded\n")
 
 
@@ -105,7 +109,7 @@ def test_a_broken_configuration_is_critical_and_the_rest_is_still_looked_at(
     ended = shell.run("doctor", "--json")
     assert ended.code == 1
     assert ended.json["checks"][0]["health"] == "critical"
-    assert len(ended.json["checks"]) == 10
+    assert len(ended.json["checks"]) == 11
     shell.write("runstead.toml", "[server]\nport = -1\n")
     ended = shell.run("doctor")
     assert ended.code == 0 or "port" in ended.out

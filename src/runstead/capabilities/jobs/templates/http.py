@@ -9,15 +9,15 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 
+from runstead.capabilities.jobs.access import found
 from runstead.capabilities.jobs.ports import Secrets
 from runstead.capabilities.jobs.secrets import permit
 from runstead.capabilities.jobs.templates.model import Definition, Name, Template, schema_of
 from runstead.capabilities.jobs.templates.service import Templates
 from runstead.kernel.clock import rfc3339
-from runstead.kernel.errors import NotFoundError
 from runstead.kernel.limits import MIB
 from runstead.platform.http import actor_of, guard
-from runstead.platform.identity import Resource, allow, require
+from runstead.platform.identity import Resource, allow
 
 _AnyRequest = Request[Any, Any, Any]
 #: Files come in base64 within the body.
@@ -64,12 +64,10 @@ def template_routes(templates: Templates, *, secrets: Secrets | None) -> Router:
     @get("/", summary="Templates", guards=[guard("templates.read", each=True)])
     async def list_templates(request: _AnyRequest) -> TemplateList:
         actor = actor_of(request.scope)
-        found = [
-            one
-            for one in await templates.all()
-            if allow(actor, "templates.read", Resource("template", one.name, one.owner)).allowed
+        shown = [
+            one for one in await templates.all() if allow(actor, "templates.read", _resource(one)).allowed
         ]
-        return TemplateList([_view(one) for one in found])
+        return TemplateList([_view(one) for one in shown])
 
     @get("/{template:str}", summary="One template", guards=[guard("templates.read", each=True)])
     async def get_template(request: _AnyRequest, template: FromPath[str]) -> TemplateView:
@@ -132,14 +130,11 @@ def template_routes(templates: Templates, *, secrets: Secrets | None) -> Router:
 
 
 async def _permitted(templates: Templates, request: _AnyRequest, name: str, action: str) -> Template:
-    actor = actor_of(request.scope)
-    try:
-        found = await templates.get(name)
-    except NotFoundError:
-        require(actor, action)
-        raise
-    require(actor, action, Resource("template", found.name, found.owner))
-    return found
+    return await found(request, action, templates.get(name), _resource)
+
+
+def _resource(one: Template) -> Resource:
+    return Resource("template", one.name, one.owner)
 
 
 def _view(one: Template) -> TemplateView:

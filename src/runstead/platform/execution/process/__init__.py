@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runstead.platform.execution.process.cgroups import GroupStatus, group_status
+from runstead.platform.execution.process.cgroups import GroupStatus, close_control_groups, group_status
 from runstead.platform.execution.process.identity import Identity
 from runstead.platform.execution.process.kept import KeptProcess, OnKeptOutput, end_of_kept
 from runstead.platform.execution.process.model import (
@@ -33,6 +33,7 @@ __all__ = [
     "SecretsAs",
     "StartError",
     "Supervisor",
+    "close_control_groups",
     "end_of_kept",
     "group_status",
     "left_in_spool",

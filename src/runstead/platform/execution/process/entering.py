@@ -35,6 +35,9 @@ def _steps(launch: Launch, group: Group | None) -> Iterator[str]:
         yield f"ulimit -St {limits.cpu_seconds}; ulimit -Ht {limits.cpu_seconds + 1}"
     if limits.memory_bytes is not None and (group is None or not group.limits("memory")):
         yield f"ulimit -v {limits.memory_bytes // KIB}"
+    if limits.file_bytes is not None:
+        # In blocks of 512 bytes, says POSIX.
+        yield f"ulimit -f {-(-limits.file_bytes // 512)}"
     if limits.open_files is not None:
         yield f"ulimit -n {limits.open_files}"
 

@@ -13,7 +13,7 @@ from runstead.kernel.errors import UnprocessableError
 SandboxMode = Literal["auto", "required", "off"]
 #: Secrets come in variables, or in files: then ``NAME_FILE`` has the path of one that only this program can open.
 SecretsAs = Literal["environment", "descriptor"]
-LimitName = Literal["wall", "cpu", "memory", "output", "processes"]
+LimitName = Literal["wall", "cpu", "memory", "output", "processes", "file_size"]
 
 
 class StartError(UnprocessableError):
@@ -38,6 +38,8 @@ class ProcessLimits:
     open_files: int | None = None
     #: stdout and stderr together.
     output_bytes: int | None = None
+    #: Of each file that it writes.
+    file_bytes: int | None = None
     network: bool = False
 
 

@@ -116,8 +116,8 @@ class RunningProcess(ABC):
     def _limit_of(self, signal_name: str | None, cpu_seconds: float, usage: Usage) -> LimitName | None:
         """Which of the kernel's limits a bad end means."""
         limits = self._launch.limits
-        if signal_name == "SIGXCPU":
-            return "cpu"
+        if signal_name in ("SIGXCPU", "SIGXFSZ"):
+            return "cpu" if signal_name == "SIGXCPU" else "file_size"
         if signal_name == "SIGKILL" and limits.cpu_seconds is not None and cpu_seconds >= limits.cpu_seconds:
             return "cpu"
         if usage.memory_kills:
