@@ -22,6 +22,7 @@ import pyotp
 import pytest
 from tests.acceptance.conftest import EXAMPLES
 
+from runstead.testing.files import content_of
 from runstead.testing.server import ServerProcess
 
 #: Files of the data folder that hold a secret because that is what they are for; only their owner can read them.
@@ -272,7 +273,7 @@ def test_no_secret_is_found_anywhere(
     for file in server.folder.rglob("*"):
         if file.is_file() and file.name not in KEYRINGS:
             count += 1
-            found += look(hunt, str(file.relative_to(server.folder)), file.read_bytes())
+            found += look(hunt, str(file.relative_to(server.folder)), content_of(file))
     assert count > 5
     assert (server.folder / "server.log").stat().st_size > 1000
     assert not found, "\n".join(sorted(set(found)))

@@ -15,6 +15,8 @@ import httpx
 import pytest
 from tests.acceptance.house import PASSWORD, ROOT, House, house
 
+from runstead.testing.files import content_of
+
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[House]:
@@ -93,10 +95,10 @@ async def test_somebody_is_erased_from_the_whole_server_with_a_report(world: Hou
     assert left == ["basket of somebody-else"]
     await root.post(f"/api/scripts/{running}/kill")
     whole = (world.data / "runstead.db").read_bytes() + b"".join(
-        path.read_bytes() for path in (world.data / "logs").rglob("*.log")
+        content_of(path) for path in (world.data / "logs").rglob("*.log*")
     )
     assert b"personal-output" not in b"".join(
-        path.read_bytes() for path in (world.data / "logs").rglob("*.log")
+        content_of(path) for path in (world.data / "logs").rglob("*.log*")
     )
     assert whole
     connection = sqlite3.connect(world.data / "runstead.db")

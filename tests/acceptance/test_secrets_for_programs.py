@@ -13,6 +13,7 @@ import pytest
 from tests.acceptance.conftest import EXAMPLES
 from tests.acceptance.house import House, house
 
+from runstead.testing.files import content_of
 from runstead.testing.server import ServerProcess
 
 CANARY = "canary-for-programs-8842"
@@ -53,8 +54,8 @@ async def test_a_job_gets_a_secret_and_cannot_show_it(world: House) -> None:
         assert "whole ***" in text
         assert "half ***" in text, "also in two writes"
         assert "err ***" in text
-    for path in (world.data / "logs").rglob("*.log"):
-        assert CANARY.encode() not in path.read_bytes()
+    for path in (world.data / "logs").rglob("*.log*"):
+        assert CANARY.encode() not in content_of(path)
     assert CANARY.encode() not in (world.data / "runstead.db").read_bytes()
     usage = (await owner.get("/editor/api/secrets/key/usage")).json()
     assert [one["usedBy"] for one in usage["usedBy"]] == [f"job:{job_id}"]
@@ -122,4 +123,35 @@ def test_an_endpoint_gets_a_secret_and_its_run_folder_does_not(
     assert CANARY not in server.output
     for path in (server.folder / "data").rglob("*"):
         if path.is_file() and path.name != "master-key":
-            assert CANARY.encode() not in path.read_bytes(), path
+            assert CANARY.encode() not in content_of(path), path
+
+
+@pytest.mark.req("SEC-005")
+@pytest.mark.timeout(120)
+def test_with_descriptors_a_secret_is_in_no_environment(
+    start_server: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    """In a file that only the program can open; what it prints of it is masked all the same."""
+    script = tmp_path / "show.py"
+    script.write_text(
+        "import json, os\n"
+        "value = open(os.environ['KEY_FILE']).read()\n"
+        "begun = open('/proc/self/environ').read()\n"
+        "print(json.dumps({'results': [{'length': len(value), 'environment': value in begun, 'KEY': 'KEY' in os.environ}]}))\n"
+    )
+    server = start_server(
+        f'{EXAMPLES}\n[execution]\nsecrets = "descriptor"\n'
+        f'[[endpoints]]\nname = "show"\npath = "/show"\nscript_path = "{script}"\nenv = ["KEY=secret://key"]\n'
+    )
+    with httpx.Client(base_url=server.url, headers=server.headers, timeout=60) as client:
+        assert client.post("/editor/api/secrets", json={"id": "key", "value": CANARY}).status_code == 201
+        (result,) = client.post("/show", json={}).json()["results"]
+        assert result == {"length": len(CANARY), "environment": False, "KEY": False}
+        body = {"command": "sh -c 'env; cat $KEY_FILE; echo'", "env": {"KEY": "secret://key"}}
+        job = client.post("/api/scripts", json=body).json()["id"]
+        headers = {"Accept": "text/event-stream"}
+        with client.stream("GET", f"/api/scripts/{job}/logs", headers=headers) as stream:
+            told = stream.read().decode()
+    assert "KEY_FILE=/dev/fd/" in told
+    assert "***" in told
+    assert CANARY not in told

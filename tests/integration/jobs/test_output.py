@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 import pytest
 import websockets
-import zstandard
 from tests.integration.jobs.conftest import Lines, Open
 from tests.integration.jobs.test_life import ended, follow, python, start
 
+from runstead.testing.files import content_of
 from runstead.testing.server import ServerProcess
 
 pytestmark = pytest.mark.req("JOBS-001")
@@ -25,14 +25,6 @@ pytestmark = pytest.mark.req("JOBS-001")
 
 def logs(folder: Path, job_id: str) -> list[Path]:
     return list(folder.glob(f"data/logs/*/script_{job_id}.*"))
-
-
-def unpacked(path: Path) -> bytes:
-    with (
-        path.open("rb") as file,
-        zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as whole,
-    ):
-        return whole.read()
 
 
 async def packed(folder: Path, job_id: str) -> Path:
@@ -119,7 +111,7 @@ async def test_a_log_of_a_server_that_died_is_packed_by_the_next(open_jobs: Open
         await ended(client, job_id)
         path = await packed(tmp_path, job_id)
     plain = path.with_suffix("")
-    plain.write_bytes(unpacked(path))
+    plain.write_bytes(content_of(path))
     path.unlink()
     async with open_jobs() as client:
         await packed(tmp_path, job_id)
@@ -136,7 +128,7 @@ async def test_bytes_that_are_no_text_are_kept_as_they_are(
         await ended(client, job_id)
         path = await packed(tmp_path, job_id)
         assert (await page(client, job_id))[0]["line"] == raw[:-1].decode("utf-8", "replace")
-    stored = unpacked(path)
+    stored = content_of(path)
     assert stored.split(b" ", 3)[3] == raw
 
 

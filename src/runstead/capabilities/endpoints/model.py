@@ -93,6 +93,9 @@ class RunReport:
     queued_ms: float
     cpu_seconds: float | None
     max_rss_bytes: int | None
+    #: From and to devices; None where the kernel does not count it.
+    read_bytes: int | None
+    written_bytes: int | None
     stdout_bytes: int
     stderr_bytes: int
 
@@ -114,6 +117,8 @@ class RunReport:
             "queued_ms": round(self.queued_ms, 3),
             "cpu_seconds": self.cpu_seconds,
             "max_rss_bytes": self.max_rss_bytes,
+            "read_bytes": self.read_bytes,
+            "written_bytes": self.written_bytes,
             "stdout_bytes": self.stdout_bytes,
             "stderr_bytes": self.stderr_bytes,
         }

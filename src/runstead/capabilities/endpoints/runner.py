@@ -262,6 +262,8 @@ class Runner:
             queued_ms=run.queued_ms,
             cpu_seconds=end.cpu_seconds if end is not None else None,
             max_rss_bytes=end.max_rss_bytes if end is not None else None,
+            read_bytes=end.read_bytes if end is not None else None,
+            written_bytes=end.written_bytes if end is not None else None,
             stdout_bytes=len(run.stdout),
             stderr_bytes=len(run.stderr),
         )

@@ -159,9 +159,7 @@ async def _events(view: _View) -> AsyncIterator[SseEvent | bytes]:
             if isinstance(found, Missed):
                 yield SseEvent(event="missed", data=f'{{"missed":{found.lines}}}')
             else:
-                yield b"".join(
-                    [b"event: line\nid: %d\ndata: %b\n\n" % (line.seq, line.json) for line in found]
-                )
+                yield b"".join([line.event for line in found])
     yield SseEvent(event="end", data=(await view.end()).decode())
 
 

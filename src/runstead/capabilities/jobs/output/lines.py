@@ -34,7 +34,7 @@ class Line:
     data: bytes
     #: Whether a line end follows.
     ended: bool = True
-    _json: bytes = field(default=b"", compare=False, repr=False)
+    _event: bytes = field(default=b"", compare=False, repr=False)
 
     @property
     def text(self) -> str:
@@ -50,10 +50,15 @@ class Line:
 
     @property
     def json(self) -> bytes:
-        """:meth:`as_json` as text, made once for all who watch."""
-        if not self._json:
-            self._json = _encode(self.as_json())
-        return self._json
+        """:meth:`as_json` as text."""
+        return _encode(self.as_json())
+
+    @property
+    def event(self) -> bytes:
+        """As a Server-Sent Event, made once for all who watch."""
+        if not self._event:
+            self._event = b"event: line\nid: %d\ndata: %b\n\n" % (self.seq, self.json)
+        return self._event
 
     def encode(self) -> bytes:
         kind = b"e" if self.is_error else b"o"
