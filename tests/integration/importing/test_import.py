@@ -140,19 +140,23 @@ def test_a_crontab_becomes_schedules(tmp_path: Path) -> None:
         for _ in range(2):
             done = command(house, "crontab", "--write", **env)
             assert done.returncode == 1, done.stderr
-        client = httpx.Client(base_url=server.url, headers=server.headers)
-        made = client.get("/api/schedules").json()["schedules"]
-        assert [(one["cron"], one["command"], one["time_zone"]) for one in made] == [
-            ("0 6 * * 1-5", "python3 report.py --day today", "Europe/Berlin"),
-            ("*/5 * * * *", "/bin/sh -c 'cd /tmp && ls -l > /tmp/listing'", "Europe/Berlin"),
-            ("@daily", "/bin/sh -c 'GREETING=hello sh -c '\"'\"'echo \"$GREETING\"'\"'\"''", "Europe/Berlin"),
-        ]
-        assert made[0]["env"] == ["PATH"]
-        job = client.post(f"/api/schedules/{made[2]['id']}/run").json()["id"]
-        with client.stream(
-            "GET", f"/api/scripts/{job}/logs", headers={"Accept": "text/event-stream"}
-        ) as events:
-            assert '"line":"hello"' in events.read().decode()
+        with httpx.Client(base_url=server.url, headers=server.headers) as client:
+            made = client.get("/api/schedules").json()["schedules"]
+            assert [(one["cron"], one["command"], one["time_zone"]) for one in made] == [
+                ("0 6 * * 1-5", "python3 report.py --day today", "Europe/Berlin"),
+                ("*/5 * * * *", "/bin/sh -c 'cd /tmp && ls -l > /tmp/listing'", "Europe/Berlin"),
+                (
+                    "@daily",
+                    "/bin/sh -c 'GREETING=hello sh -c '\"'\"'echo \"$GREETING\"'\"'\"''",
+                    "Europe/Berlin",
+                ),
+            ]
+            assert made[0]["env"] == ["PATH"]
+            job = client.post(f"/api/schedules/{made[2]['id']}/run").json()["id"]
+            with client.stream(
+                "GET", f"/api/scripts/{job}/logs", headers={"Accept": "text/event-stream"}
+            ) as events:
+                assert '"line":"hello"' in events.read().decode()
 
 
 def test_lines_of_the_system_name_a_user() -> None:

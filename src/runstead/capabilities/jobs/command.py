@@ -13,6 +13,12 @@ from runstead.capabilities.jobs.settings import JobsSettings
 #: Characters of a command. What is longer belongs into a script.
 COMMAND_CHARS_MAX: Final = 8192
 
+#: For readers of the API description, the plain part of what is taken: quotes match, and nothing outside them asks for a shell.
+#: What is refused is decided by ``split_command``, which names the column.
+COMMAND_PATTERN: Final = (
+    r"""^[A-Za-z0-9_./-](?:[^&|;`<>$\\'"\x00\r\n]|\\[^\x00]|'[^'\x00]*'|"(?:[^"\\\x00]|\\[^\x00])*")*$"""
+)
+
 _REFUSED: Final = {
     "&": "runs a second command",
     "|": "is a pipe",

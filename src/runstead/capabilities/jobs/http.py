@@ -12,7 +12,7 @@ from litestar.response import Response
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from runstead.capabilities.jobs.access import permitted
-from runstead.capabilities.jobs.command import COMMAND_CHARS_MAX
+from runstead.capabilities.jobs.command import COMMAND_CHARS_MAX, COMMAND_PATTERN
 from runstead.capabilities.jobs.model import RETRY_SECONDS, RETRY_SECONDS_MAX, Status
 from runstead.capabilities.jobs.newjob import NewJob, again_as
 from runstead.capabilities.jobs.output.http import log_handlers
@@ -29,20 +29,13 @@ _UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 _Name = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
 _Text = Annotated[str, Meta(pattern=r"^[^\x00]*$", max_length=32_768)]
 
-#: For readers of the API description, the plain part of what is taken: quotes match, and nothing outside them asks for a shell.
-#: What is refused is decided by ``split_command``, which names the column.
-_COMMAND_PATTERN = (
-    r"""^[A-Za-z0-9_./-](?:[^&|;`<>$\\'"\x00\r\n]|\\[^\x00]|'[^'\x00]*'|"(?:[^"\\\x00]|\\[^\x00])*")*$"""
-)
-
-
 _Command = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=COMMAND_CHARS_MAX,
         description="Split by shell rules, run without a shell.",
-        extra_json_schema={"pattern": _COMMAND_PATTERN},
+        extra_json_schema={"pattern": COMMAND_PATTERN},
     ),
 ]
 _Timeout = Annotated[

@@ -23,8 +23,10 @@ _AnyRequest = Request[Any, Any, Any]
 #: Files come in base64 within the body.
 RUN_BYTES_MAX = 24 * MIB
 _REFUSED = {
-    409: ResponseSpec(None, description="There is one of that name."),
-    422: ResponseSpec(None, description="It makes no sense; the details name the field."),
+    409: ResponseSpec(
+        None, description="There is one of that name, or its parts do not fit; the details name the field."
+    ),
+    422: ResponseSpec(None, description="The command is not one that may be run."),
 }
 
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
-from runstead.kernel.errors import ConflictError, NotFoundError, UnprocessableError
+from runstead.capabilities.jobs.command import COMMAND_CHARS_MAX, COMMAND_PATTERN
+from runstead.kernel.errors import ConflictError, NotFoundError
 from runstead.kernel.limits import MIB
 
 #: Characters of a text that a parameter takes when it does not say.
@@ -30,8 +31,8 @@ class TemplateExistsError(ConflictError):
     """There is a template of that name, or there are as many as there may be."""
 
 
-class TemplateError(UnprocessableError):
-    """The template, or what it is given, does not fit."""
+class TemplateError(ConflictError):
+    """The parts of a template do not fit each other, or what it is given does not fit the template."""
 
     code = "E_TEMPLATE"
 
@@ -64,7 +65,15 @@ class Parameter(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, o
 class Definition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """A command with places: ``{name}`` in a word of it stands for a parameter. A word stays one word, whatever is put in."""
 
-    command: Annotated[str, Meta(min_length=1, max_length=8192)]
+    command: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=COMMAND_CHARS_MAX,
+            description="Split by shell rules; {name} is a place.",
+            extra_json_schema={"pattern": COMMAND_PATTERN},
+        ),
+    ]
     description: Annotated[str, Meta(max_length=4000)] = ""
     parameters: Annotated[tuple[Parameter, ...], Meta(max_length=PARAMETERS_MAX)] = ()
     timeout: Annotated[float, Meta(gt=0, le=30 * 86_400)] | None = None

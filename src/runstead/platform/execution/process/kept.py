@@ -16,7 +16,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -219,7 +219,7 @@ class KeptProcess(RunningProcess):
             time.sleep(0.005)
         return None
 
-    def _bare_tree(self) -> Iterable[int]:
+    def _bare_tree(self) -> Iterator[int]:
         """All but the shell, which has to tell the end."""
         yield from descendants(self.pid)
         if self._launch.mark:

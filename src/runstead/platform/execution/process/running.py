@@ -8,7 +8,7 @@ import os
 import resource
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -184,11 +184,12 @@ class RunningProcess(ABC):
             return
         inner = self._inner_pid()
         if inner is not None:
-            found = set(descendants(inner))
+            found = descendants(inner)
         elif self._group is not None:
-            found = set(self._group.pids())
+            found = iter(sorted(self._group.pids()))
         else:
-            found = {*self._bare_tree()}
+            found = self._bare_tree()
+        # Parents first: a shell that sees its child end by a signal has something to say about it.
         signal_each(found, number)
 
     def _kill_tree(self) -> None:
@@ -205,7 +206,7 @@ class RunningProcess(ABC):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
-    def _bare_tree(self) -> Iterable[int]:
+    def _bare_tree(self) -> Iterator[int]:
         """Without walls: those that descend from it, and strays that carry its mark."""
         yield self.pid
         yield from descendants(self.pid)
