@@ -7,6 +7,7 @@ import json
 import shlex
 import shutil
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -204,3 +205,29 @@ async def test_a_flood_is_in_the_log_of_the_job_and_the_store_hears_of_it(
     left_out = [int(text.split()[0]) for text in told if text.endswith("in the log of the job alone")]
     assert len(told) - len(left_out) + sum(left_out) == 20_000
     assert left_out
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MiB where logs go."""
+    folder = tmp_path / "data/logs"
+    folder.mkdir(parents=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("nothing can be mounted here")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+async def test_a_full_disk_ends_the_job_and_not_the_server(open_jobs: Open, small_disk: Path) -> None:
+    async with open_jobs(cpu_percent=1000) as client:
+        job_id = await start(client, "yes and on it goes")
+        facts = await ended(client, job_id)
+        assert facts["status"] == "failed"
+        assert facts["reason"] == "its output could not be kept: No space left on device"
+        assert (await page(client, job_id, limit=1))[0]["line"] == "and on it goes"
+        assert (await client.delete(f"/api/scripts/{job_id}")).status_code == 204
+        after = await start(client, "echo room again")
+        assert (await ended(client, after))["last_line"] == "room again"

@@ -94,6 +94,8 @@ class Attempts:
         self.active: dict[str, Active] = {}
         #: Job → variables that are written down nowhere; forgotten when it is over.
         self.given: dict[str, Mapping[str, str]] = {}
+        #: The server stops: what cannot be done now is left to the next one.
+        self.closing = False
         #: Called whenever one begins or ends.
         self.moved: Callable[[], None] = lambda: None
 
@@ -127,13 +129,24 @@ class Attempts:
     async def _outcome(self, job: Job, active: Active, begin: _Begin) -> Outcome:
         try:
             return await begin(job, active)
+        except OSError as error:
+            # A full disk, for one: nothing that a traceback would tell.
+            _log.error("the output of a job could not be kept", job_id=job.id, error=str(error))
+            return Outcome(status=Status.FAILED, reason=f"its output could not be kept: {error.strerror}")
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends this attempt only
             _log.error("job failed in the server", job_id=job.id, exc_info=error)
             return Outcome(status=Status.FAILED, reason=_reason(error))
         finally:
+            await self._close_log(job, active)
+
+    async def _close_log(self, job: Job, active: Active) -> None:
+        try:
             active.teller.tell(await active.tee.close())
-            active.teller.close()
-            await self._index_places(job, active.tee)
+        except OSError as error:
+            # The disk is full, or gone: what it has of the log is all there is, and the job has ended nevertheless.
+            _log.error("the log of a job is cut short", job_id=job.id, error=str(error))
+        active.teller.close()
+        await self._index_places(job, active.tee)
 
     async def _start(self, job: Job, active: Active) -> Outcome:
         given = await opened(job, self._secrets, self.given.get(job.id))
@@ -157,14 +170,21 @@ class Attempts:
         return outcome_of(await process.wait(), killed=active.killed)
 
     async def _find(self, job: Job, active: Active) -> Outcome:
-        active.tee.mask = await mask_again(job, self._secrets)
-        await active.tee.open()
         launch = self.launcher.launch(job, {})
+        try:
+            active.tee.mask = await mask_again(job, self._secrets)
+            await active.tee.open()
+        except BaseException:
+            # It must not run on unseen, and its output cannot be shown.
+            await self._supervisor.end_kept(launch)
+            raise
         active.process = await self._supervisor.find_kept(
             launch, on_output=self._outputs(job, active), positions=active.tee.positions
         )
         if active.process is not None:
             _log.info("found a job again", job_id=job.id, pid=active.process.pid)
+            if active.killed:
+                await active.process.kill(grace_seconds=0)
             return outcome_of(await active.process.wait(), killed=active.killed)
         for name in _STREAMS:
             rest, end = await asyncio.to_thread(
@@ -204,8 +224,11 @@ class Attempts:
                     last_line=shown(tee.last),
                     event=event_of if self.launcher.settings.record else None,
                 )
-            except Exception as error:  # noqa: BLE001 - a database that is away comes back; the end must not be lost
+            except Exception as error:
                 _log.error("the end of a job could not be written down", job_id=job.id, exc_info=error)
+                if self.closing:
+                    # The next server finds how it ended in its folder.
+                    raise
                 await self._clock.sleep(STORE_AGAIN_SECONDS)
 
     async def pack(self, job: Job, attempt: int | None = None) -> None:

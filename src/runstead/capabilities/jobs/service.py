@@ -94,7 +94,7 @@ class JobsService:
                 await self._attempts.pack(job, number)
 
     async def _close(self) -> None:
-        self._closing = True
+        self._closing = self._attempts.closing = True
         active = self._attempts.active
         waiting = [task for task in self._tasks if task.get_name() not in active]
         for task in waiting:

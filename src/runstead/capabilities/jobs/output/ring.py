@@ -8,13 +8,14 @@ from collections.abc import Iterable
 from typing import Final
 
 from runstead.capabilities.jobs.output.lines import Line
-from runstead.kernel.limits import MIB
+from runstead.kernel.limits import KIB, MIB
 
 #: Lines that are kept in memory, and their bytes together: whatever comes first.
 RING_LINES_MAX: Final = 10_000
 RING_BYTES_MAX: Final = 16 * MIB
-#: Lines that a watcher is handed at once.
+#: Lines that a watcher is handed at once, and their bytes together, about.
 BATCH_LINES_MAX: Final = 500
+BATCH_BYTES_MAX: Final = 256 * KIB
 
 
 class Ring:
@@ -40,6 +41,15 @@ class Ring:
 
     def since(self, seq: int, limit: int = BATCH_LINES_MAX) -> list[Line]:
         """At most ``limit`` lines from ``seq`` on, or from the oldest where that is newer."""
+        found = self._since(seq, limit)
+        total = 0
+        for number, line in enumerate(found, start=1):
+            total += len(line.data)
+            if total >= BATCH_BYTES_MAX:
+                return found[:number]
+        return found
+
+    def _since(self, seq: int, limit: int) -> list[Line]:
         if not self._lines:
             return []
         start = max(0, seq - self._lines[0].seq)

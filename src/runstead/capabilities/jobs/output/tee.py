@@ -91,19 +91,24 @@ class LogTee:
         return self._splitters[name].held_back
 
     async def close(self) -> list[Line]:
-        """The output has ended: hand on what has no line end, close the file, let the watchers go."""
+        """The output has ended: hand on what has no line end, close the file, let the watchers go.
+
+        :raises OSError: the file cannot take it; it is closed all the same.
+        """
         made = []
-        if self._file is not None:
-            for name, splitter in self._splitters.items():
+        try:
+            for name, splitter in self._splitters.items() if self._file is not None else ():
                 end = self.positions[name] + splitter.held_back
                 made += await self._append(name, splitter.close(), end)
-            await asyncio.to_thread(self._file.close)
-            self._file = None
-        if self._state is not None:
-            os.close(self._state)
-            self._state = None
-        self._closed = True
-        self._announce()
+        finally:
+            if self._file is not None:
+                await asyncio.to_thread(self._file.close)
+                self._file = None
+            if self._state is not None:
+                os.close(self._state)
+                self._state = None
+            self._closed = True
+            self._announce()
         return made
 
     async def _append(self, name: str, pieces: Iterable[tuple[bytes, bool]], position: int) -> list[Line]:

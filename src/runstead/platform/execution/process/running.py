@@ -64,7 +64,9 @@ class RunningProcess(ABC):
         await asyncio.wait({self._ended}, timeout=grace_seconds)
         await asyncio.to_thread(self._kill_tree)
         await asyncio.wait({self._ended}, timeout=GONE_SECONDS_MAX)
-        self._kill_outermost()
+        if not self._ended.done():
+            # Never later: by then its number may be somebody else's.
+            self._kill_outermost()
         await asyncio.wait({self._ended})
 
     def _watch(self) -> None:
@@ -87,7 +89,8 @@ class RunningProcess(ABC):
             await asyncio.gather(*watching, *moving, return_exceptions=True)
             if self._killing is not None:
                 await self._killing
-        code, signal_name = await self._outcome()
+            # Also where its output could not be taken: nothing of it may be left.
+            code, signal_name = await self._outcome()
         cpu_seconds, rusage = usage.cpu_seconds, self._rusage
         if cpu_seconds is None and rusage is not None:
             cpu_seconds = rusage.ru_utime + rusage.ru_stime

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -23,7 +24,7 @@ from runstead.platform.execution.process.piped import PipedProcess, spawn
 from runstead.platform.execution.process.running import OnOutput, RunningProcess
 from runstead.platform.execution.process.sandbox import SandboxRequiredError, resolve, sandbox_status
 from runstead.platform.execution.process.threads import in_thread
-from runstead.platform.execution.process.tree import kill_marked
+from runstead.platform.execution.process.tree import descendants, kill_marked, signal_each
 
 _log = structlog.get_logger("process")
 
@@ -104,6 +105,12 @@ class Supervisor:
         await asyncio.to_thread(_end_rest, kept, launch)
         return None
 
+    async def end_kept(self, launch: Launch) -> None:
+        """End a program that an earlier server started, and that nobody can look after."""
+        kept = None if launch.keep is None else await asyncio.to_thread(Kept.read, launch.keep)
+        if kept is not None:
+            await asyncio.to_thread(_end_rest, kept, launch)
+
     def _spawn_kept(self, launch: Launch) -> tuple[subprocess.Popen[bytes], Kept]:
         sealed = self._is_sealed(launch)
         with self._starting(launch) as group:
@@ -164,6 +171,9 @@ class Supervisor:
 
 def _end_rest(kept: Kept, launch: Launch) -> None:
     """Without the shell nobody would hear of the rest of its tree."""
+    if kept.identity.is_alive():
+        pids = [*descendants(kept.identity.pid), kept.identity.pid]
+        signal_each(pids, signal.SIGKILL)
     if kept.group is not None:
         kept.group.kill()
         kept.group.remove()
