@@ -180,6 +180,19 @@ class TestWebSocket:
                     async with websockets.connect(url, additional_headers=headers) as socket:
                         await socket.recv()
 
+    async def test_a_server_that_stops_lets_its_watchers_go(self, tmp_path: Path) -> None:
+        code = "import time\nprint('first', flush=True)\ntime.sleep(600)"
+        config = "[server]\nshutdown_grace_seconds = 1\n"
+        with ServerProcess(tmp_path / "house", config=config) as server:
+            job_id = await self.start(server, code)
+            async with websockets.connect(
+                self.url(server, job_id), additional_headers=server.headers
+            ) as socket:
+                await socket.recv()
+                assert await asyncio.to_thread(server.stop) == 0
+                with pytest.raises(websockets.ConnectionClosed):
+                    await socket.recv()
+
     async def test_a_watcher_that_goes_is_forgotten_and_the_job_goes_on(self, tmp_path: Path) -> None:
         code = "import os, time\nprint('first', flush=True)\nwhile not os.path.exists('go'): time.sleep(0.01)"
         with ServerProcess(tmp_path / "house") as server:

@@ -18,6 +18,7 @@ from runstead.platform.http.errors import (
     UnsupportedMediaTypeError,
 )
 from runstead.platform.http.info import ServerInfo
+from runstead.platform.http.lifecycle import draining_event
 from runstead.platform.http.middleware.body_limit import BodyLimit, body_limit
 from runstead.platform.http.middleware.security_headers import CONTENT_SECURITY_POLICY
 from runstead.platform.http.reserved import RESERVED_PREFIXES, is_reserved
@@ -45,6 +46,7 @@ __all__ = [
     "body_limit",
     "build_app",
     "bytes_response",
+    "draining_event",
     "error_response",
     "guard",
     "header_of",

@@ -21,7 +21,7 @@ from runstead.capabilities.jobs.output.lines import Line, Missed
 from runstead.capabilities.jobs.service import JobsService
 from runstead.kernel.clock import parse_rfc3339
 from runstead.kernel.errors import NotFoundError
-from runstead.platform.http import SseEvent, guard, sse
+from runstead.platform.http import SseEvent, draining_event, guard, sse
 
 #: Lines of one page of a log that is not streamed.
 LOG_PAGE_LINES_MAX: Final = 10_000
@@ -138,15 +138,20 @@ def log_handlers(service: JobsService) -> list[Any]:
         await socket.accept()
         sending = asyncio.create_task(_send(socket, view))
         gone = asyncio.create_task(_until_gone(socket))
+        tasks: set[asyncio.Task[Any]] = {sending, gone}
+        if (draining := draining_event(socket.scope)) is not None:
+            # The server stops: the watcher comes back to the next one.
+            tasks.add(asyncio.create_task(draining.wait()))
         try:
-            await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (sending, gone):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(sending, gone, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
         if not sending.cancelled():
-            # Only now that nobody waits for a message: granian closes no socket that somebody reads.
             sending.result()
+        if gone.cancelled():
+            # Only now that nobody waits for a message: granian closes no socket that somebody reads.
             await socket.close()
 
     return [get_logs, watch_logs]
