@@ -11,7 +11,6 @@ import contextlib
 import json
 import re
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from pathlib import Path
 
 import httpx
 from http_stack import running
-from wrk import Load, wrk
+from wrk import Load, free_port, until_listening, wrk
 
 from runstead.platform.execution.script import Invocation, Program, ScriptPool
 from runstead.testing.server import ServerProcess
@@ -74,19 +73,13 @@ def bare() -> Iterator[str]:
 def workerd() -> Iterator[str]:
     binary = _workerd()
     assert binary is not None
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "config.capnp"
         config.write_text(WORKERD.format(port=port))
         process = subprocess.Popen([binary, "serve", str(config)], stdout=subprocess.DEVNULL)
         try:
-            for _ in range(100):
-                with contextlib.suppress(OSError):
-                    socket.create_connection(("127.0.0.1", port), 0.1).close()
-                    break
-                time.sleep(0.05)
+            until_listening(port)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()

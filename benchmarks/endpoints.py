@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import shutil
-import socket
 import statistics
 import subprocess
 import tempfile
@@ -18,7 +17,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
-from wrk import Load, wrk
+from wrk import Load, free_port, until_listening, wrk
 
 from runstead.platform.execution.process import Launch, ProcessLimits, SandboxMode, Supervisor
 from runstead.testing.server import ServerProcess
@@ -52,9 +51,7 @@ def ours(sandbox: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def webhook() -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         _script(Path(folder) / "true.sh", TRUE)
         _script(Path(folder) / "echo.sh", ECHO_ARGUMENT)
@@ -78,11 +75,7 @@ def webhook() -> Iterator[str]:
         ]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            for _ in range(100):
-                with contextlib.suppress(OSError):
-                    socket.create_connection(("127.0.0.1", port), 0.1).close()
-                    break
-                time.sleep(0.05)
+            until_listening(port)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()

@@ -1,9 +1,12 @@
-"""Load by ``wrk`` (``apt-get install wrk``), and what it says of it."""
+"""Peers beside ours: waiting for their servers, load by ``wrk`` (``apt-get install wrk``), and what it says of it."""
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +32,22 @@ def wrk(url: str, *, connections: int, seconds: int, script: Path | None = None)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
     assert rate is not None
     return Load(float(rate[1]), _latency(text, "50"), _latency(text, "99"))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def until_listening(port: int) -> None:
+    """Wait for another's server."""
+    for _ in range(100):
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), 0.1).close()
+            return
+        time.sleep(0.05)
 
 
 def _latency(text: str, share: str) -> float:
