@@ -88,6 +88,7 @@ class Soak:
     wrong: list[str] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
 
     @property
     def over(self) -> bool:
@@ -96,9 +97,7 @@ class Soak:
     def call(self, method: str, path: str, **options: Any) -> httpx.Response | None:
         """None: the server was away."""
         try:
-            return httpx.request(
-                method, self.server.url + path, headers=self.server.headers, timeout=30, **options
-            )
+            return self.client.request(method, self.server.url + path, headers=self.server.headers, **options)
         except (httpx.HTTPError, httpx.InvalidURL):
             return None
 
@@ -309,6 +308,8 @@ def main() -> int:
             if "Traceback" in server.output:
                 soak.wrong.append(server.output[server.output.index("Traceback") - 500 :][:3000])
         soak.wrong += [f"left behind: {one}" for one in left(folder)]
+        soak.wrong += [f"left behind: {one}" for one in (folder / "data/jobs").iterdir()]
+        soak.client.close()
     print(
         json.dumps(
             {

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -184,3 +185,28 @@ def test_secrets_stay_hidden_in_what_comes_after(server: ServerProcess) -> None:
     lines = call(server, "GET", f"/api/scripts/{job_id}/logs")["lines"]
     assert len(lines) == 2
     assert secret["value"] not in json.dumps(lines)
+
+
+def test_what_a_server_had_no_time_for_is_done_by_the_next(server: ServerProcess) -> None:
+    """It died between the end of an attempt and what follows: the folder is still there, the retry has not come."""
+    job_id = start(
+        server, script(server, "fails.py", "print('one')\nraise SystemExit(1)"), retries=1, retry_seconds=3600
+    )
+    ended(server, job_id)
+
+    def as_if_before() -> None:
+        with sqlite3.connect(server.folder / "data/runstead.db") as database:
+            database.execute(
+                "update jobs_jobs set status = 'failed', attempt = 1, retried = 0, retry_seconds = 0"
+            )
+            database.execute("delete from jobs_attempts where attempt = 2")
+        database.close()
+        (server.folder / f"data/jobs/{job_id}.1").mkdir(exist_ok=True)
+
+    crash(server, as_if_before)
+    while call(server, "GET", f"/api/scripts/{job_id}")["attempt"] == 1:
+        os.sched_yield()
+    facts = ended(server, job_id)
+    assert (facts["status"], facts["attempt"], facts["last_line"]) == ("failed", 2, "one")
+    while list((server.folder / "data/jobs").iterdir()):
+        os.sched_yield()

@@ -35,6 +35,14 @@ class Launcher:
         """The folder of the present attempt, by which a later server finds it."""
         return self.running / f"{job.id}.{job.attempt}"
 
+    def kept(self) -> list[Path]:
+        """The folders that there are."""
+        try:
+            found = [path for path in self.running.iterdir() if path.suffix[1:].isdigit()]
+        except FileNotFoundError:
+            return []
+        return sorted(found)
+
     def launch(self, job: Job, env: Mapping[str, str], secrets: Mapping[str, str] | None = None) -> Launch:
         """:param env: the job's own variables but its secrets."""
         settings = self.settings

@@ -21,7 +21,7 @@ from runstead.capabilities.jobs.output.lines import Line, Missed
 from runstead.capabilities.jobs.settings import JobsSettings
 from runstead.capabilities.jobs.store import JobStore
 from runstead.capabilities.jobs.turns import Turns
-from runstead.kernel.background import first_of
+from runstead.kernel.background import background, first_of
 from runstead.kernel.clock import Clock, rfc3339
 from runstead.kernel.errors import UnavailableError
 from runstead.kernel.ids import is_uuid
@@ -76,22 +76,31 @@ class JobsService:
             self._schedule(job, runs_already=True)
         for job in await self._store.with_status(Status.QUEUED):
             self._schedule(job)
-        packing = asyncio.create_task(self._pack_left())
-        try:
-            yield
-        finally:
-            packing.cancel()
-            await asyncio.gather(packing, return_exceptions=True)
-            await self._close()
+        for job in await self._store.waiting_to_retry():
+            await self._try_again(job)
+        async with background(self._clear_up(), "jobs-clear-up"):
+            try:
+                yield
+            finally:
+                await self._close()
 
-    async def _pack_left(self) -> None:
-        """Logs of attempts that had ended when the server did."""
+    async def _clear_up(self) -> None:
+        """What an earlier server had no time for: the folders and logs of attempts that had ended when it did."""
+        for keep in await asyncio.to_thread(self._attempts.launcher.kept):
+            job_id, _, attempt = keep.name.partition(".")
+            if await self._has_ended(job_id, int(attempt)):
+                await asyncio.to_thread(shutil.rmtree, keep, ignore_errors=True)
         for path in await asyncio.to_thread(lambda: sorted(self.log_files.folder.glob("*/script_*.log"))):
             job_id, _, attempt = path.stem.removeprefix("script_").partition(".")
-            job = await self._store.get(job_id) if is_uuid(job_id) else None
             number = int(attempt) if attempt.isdigit() else 1
-            if job is not None and (job.status.is_final or number < job.attempt):
-                await self._attempts.pack(job, number)
+            if is_uuid(job_id) and await self._has_ended(job_id, number):
+                job = await self._store.get(job_id)
+                if job is not None:
+                    await self._attempts.pack(job, number)
+
+    async def _has_ended(self, job_id: str, attempt: int) -> bool:
+        job = await self._store.get(job_id)
+        return job is None or job.status.is_final or attempt < job.attempt
 
     async def _close(self) -> None:
         self._closing = self._attempts.closing = True
@@ -257,13 +266,16 @@ class JobsService:
             run = self._attempts.go_on if runs_already else self._attempts.run
             ended = await run(job)
         if ended is not None and ended.will_retry and not self._closing:
-            again = await self._store.again(job.id, retried=ended.retried + 1)
-            if again is not None:
-                self._schedule(again, min(ended.retry_seconds * 2**ended.retried, RETRY_SECONDS_MAX))
+            await self._try_again(ended)
         if not self._closing:
             # Not in this task: the job is over.
             packing = self._packing[job.id] = asyncio.create_task(self._attempts.pack(job))
             packing.add_done_callback(lambda _: self._packing.pop(job.id, None))
+
+    async def _try_again(self, failed: Job) -> None:
+        again = await self._store.again(failed.id, retried=failed.retried + 1)
+        if again is not None:
+            self._schedule(again, min(failed.retry_seconds * 2**failed.retried, RETRY_SECONDS_MAX))
 
     def _announce(self) -> None:
         self._moved.set()

@@ -150,6 +150,12 @@ class JobStore:
         query = _newest.where(jobs.c.status == status, mine).order_by(jobs.c.id)
         return await self._db.read(lambda connection: [_job(row) for row in connection.execute(query)])
 
+    async def waiting_to_retry(self) -> list[Job]:
+        """Those that failed and are to be tried again: a server that dies in between has left that to the next."""
+        left = (jobs.c.status == Status.FAILED) & (jobs.c.retried < jobs.c.retries)
+        query = _newest.where(left, jobs.c.node == self.node).order_by(jobs.c.id)
+        return await self._db.read(lambda connection: [_job(row) for row in connection.execute(query)])
+
     async def asked_to_end(self, job_id: str, signal_name: str) -> None:
         """Write down that somebody wants it to end: how it did is another matter."""
         await self._db.write(
