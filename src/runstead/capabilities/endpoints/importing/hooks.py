@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 #: Where the programs are written, beside the configuration.
 FOLDER: Final = "imported"
 #: webhook has no time limit.
@@ -59,6 +57,9 @@ def read_hooks(text: str) -> list[CarriedHook]:
 
     :raises ValueError: it is no list of hooks.
     """
+    # Here, for a server imports nothing.
+    import yaml
+
     if re.search(r"\{\{.*\}\}", text):
         raise ValueError("it is a Go template; let webhook's users fill it in first (-template)")
     try:

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
-import zstandard
-
 from runstead.capabilities.jobs.model import Job
 from runstead.capabilities.jobs.output.lines import Line
 from runstead.kernel.clock import rfc3339
@@ -117,6 +115,8 @@ async def seq_at(path: Path, at: float, *, places: Places | None = None) -> int 
 
 def _open(path: Path, place: Place | None) -> BinaryIO | None:
     """At a place, in the plain file or the packed one, whichever there is."""
+    import zstandard
+
     # Between a look at one and the other it may be packed.
     for _ in range(2):
         try:

@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from typing import Final
 
-import zstandard
-
 from runstead.capabilities.jobs.output.files import Place, packed
 from runstead.capabilities.jobs.output.lines import Line
 from runstead.kernel.limits import MIB
@@ -23,6 +21,9 @@ def pack(path: Path) -> list[Place]:
 
     :raises FileNotFoundError: there is no plain file.
     """
+    # Here, for an idle server packs nothing.
+    import zstandard
+
     target = packed(path)
     draft = target.with_suffix(".zst.new")
     compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
