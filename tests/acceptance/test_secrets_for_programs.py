@@ -82,6 +82,22 @@ async def test_a_secret_of_somebody_else_is_not_given(world: House) -> None:
     assert f'"line":"{len("of-the-stranger")}"' in await output(stranger, mine.json()["id"])
 
 
+@pytest.mark.req("SEC-005")
+async def test_who_runs_a_job_again_gets_their_own_secrets_and_not_those_of_the_first(world: House) -> None:
+    owner, stranger = world.clients["owner"], world.clients["stranger"]
+    for name, client, value in (("owner", owner, CANARY), ("stranger", stranger, "short")):
+        own = {"scope": f"user:{world.ids[name]}"}
+        made = await client.post("/editor/api/secrets", params=own, json={"id": "key", "value": value})
+        assert made.status_code == 201
+    first = await owner.post("/api/scripts", json={"command": "true", "env": {"KEY": "secret://key"}})
+    await output(owner, first.json()["id"])
+    again = await stranger.post(
+        f"/api/scripts/{first.json()['id']}/rerun", json={"command": "sh -c 'echo ${#KEY}'"}
+    )
+    assert again.status_code == 201, again.text
+    assert f'"line":"{len("short")}"' in await output(stranger, again.json()["id"])
+
+
 async def test_a_secret_that_went_fails_the_job_and_says_why(world: House) -> None:
     owner = world.clients["owner"]
     assert (await owner.post("/editor/api/secrets", json={"id": "key", "value": CANARY})).status_code == 201

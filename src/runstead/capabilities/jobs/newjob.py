@@ -48,7 +48,10 @@ class NewJob:
 
 
 def again_as(job: Job, different: Mapping[str, Any]) -> NewJob:
-    """A job like this one, with what is to be different: fields of :class:`NewJob`, and ``timeout``; UNSET is as it was."""
+    """A job like this one, with what is to be different: fields of :class:`NewJob`, and ``timeout``; UNSET is as it was.
+
+    Its secrets are those of whoever asks, never those of the one who asked first: the command may be another.
+    """
     changes = {name: value for name, value in different.items() if value is not msgspec.UNSET}
     command = changes.get("command", job.command)
     return NewJob(
@@ -65,7 +68,6 @@ def again_as(job: Job, different: Mapping[str, Any]) -> NewJob:
         priority=changes.get("priority", job.priority),
         template=job.template,
         rerun_of=job.id,
-        secrets_of=job.secrets_of,
     )
 
 
