@@ -26,6 +26,7 @@ from runstead.capabilities.jobs.store import JobStore
 from runstead.kernel.clock import Clock
 from runstead.kernel.errors import RunsteadError
 from runstead.platform.execution.process import (
+    STREAMS,
     KeptProcess,
     OnKeptOutput,
     Supervisor,
@@ -41,7 +42,6 @@ LINE_CHARS_SHOWN: Final = 1000
 STORE_AGAIN_SECONDS: Final = 1.0
 #: Places that are written into the index at once: a line is found by reading so many MiB at most.
 PLACES_AT_ONCE: Final = 4
-_STREAMS: Final = ("stdout", "stderr")
 
 
 @dataclass(slots=True)
@@ -186,7 +186,7 @@ class Attempts:
             if active.killed:
                 await active.process.kill(grace_seconds=0)
             return outcome_of(await active.process.wait(), killed=active.killed)
-        for name in _STREAMS:
+        for name in STREAMS:
             rest, end = await asyncio.to_thread(
                 left_in_spool, self.launcher.keep(job), name, active.tee.positions[name]
             )
@@ -203,7 +203,7 @@ class Attempts:
 
             return take
 
-        return {name: taking(name) for name in _STREAMS}
+        return {name: taking(name) for name in STREAMS}
 
     async def _index_places(self, job: Job, tee: LogTee) -> None:
         found, tee.new_places = tee.new_places, []

@@ -88,19 +88,15 @@ class JobsService:
         """What an earlier server had no time for: the folders and logs of attempts that had ended when it did."""
         for keep in await asyncio.to_thread(self._attempts.launcher.kept):
             job_id, _, attempt = keep.name.partition(".")
-            if await self._has_ended(job_id, int(attempt)):
+            job = await self._store.get(job_id)
+            if job is None or _has_ended(job, int(attempt)):
                 await asyncio.to_thread(shutil.rmtree, keep, ignore_errors=True)
         for path in await asyncio.to_thread(lambda: sorted(self.log_files.folder.glob("*/script_*.log"))):
             job_id, _, attempt = path.stem.removeprefix("script_").partition(".")
             number = int(attempt) if attempt.isdigit() else 1
-            if is_uuid(job_id) and await self._has_ended(job_id, number):
-                job = await self._store.get(job_id)
-                if job is not None:
-                    await self._attempts.pack(job, number)
-
-    async def _has_ended(self, job_id: str, attempt: int) -> bool:
-        job = await self._store.get(job_id)
-        return job is None or job.status.is_final or attempt < job.attempt
+            job = await self._store.get(job_id) if is_uuid(job_id) else None
+            if job is not None and _has_ended(job, number):
+                await self._attempts.pack(job, number)
 
     async def _close(self) -> None:
         self._closing = self._attempts.closing = True
@@ -280,3 +276,7 @@ class JobsService:
     def _announce(self) -> None:
         self._moved.set()
         self._moved = asyncio.Event()
+
+
+def _has_ended(job: Job, attempt: int) -> bool:
+    return job.status.is_final or attempt < job.attempt

@@ -115,8 +115,6 @@ async def seq_at(path: Path, at: float, *, places: Places | None = None) -> int 
 
 def _open(path: Path, place: Place | None) -> BinaryIO | None:
     """At a place, in the plain file or the packed one, whichever there is."""
-    import zstandard
-
     # Between a look at one and the other it may be packed.
     for _ in range(2):
         try:
@@ -130,6 +128,8 @@ def _open(path: Path, place: Place | None) -> BinaryIO | None:
             file = packed(path).open("rb")
         except FileNotFoundError:
             continue
+        import zstandard
+
         file.seek((place.packed_start or 0) if place else 0)
         reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True, closefd=True)
         return io.BufferedReader(reader, READ_BYTES)

@@ -14,10 +14,10 @@ from runstead.capabilities.jobs.output.lines import Line, Missed, Splitter
 from runstead.capabilities.jobs.output.packing import PLACE_BYTES
 from runstead.capabilities.jobs.output.ring import Ring
 from runstead.kernel.clock import Clock
+from runstead.platform.execution.process import STREAMS
 
 #: How far the log has come: bytes of the file, lines, and what of each spool is in it.
 _STATE: Final = struct.Struct("<qqqq")
-_STREAMS: Final = ("stdout", "stderr")
 
 
 class LogTee:
@@ -42,12 +42,12 @@ class LogTee:
         #: Places of this log that the index does not have yet.
         self.new_places: list[Place] = []
         #: What of each stream is in the file.
-        self.positions: dict[str, int] = dict.fromkeys(_STREAMS, 0)
+        self.positions: dict[str, int] = dict.fromkeys(STREAMS, 0)
         self._clock = clock
         self._state_path = state
         self._places = places
         self._ring = Ring()
-        self._splitters = {name: Splitter() for name in _STREAMS}
+        self._splitters = {name: Splitter() for name in STREAMS}
         self._file: BinaryIO | None = None
         self._state: int | None = None
         self._size = 0

@@ -9,6 +9,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
+from runstead.capabilities.jobs.access import found
 from runstead.capabilities.jobs.http import StartJob
 from runstead.capabilities.jobs.ports import Secrets
 from runstead.capabilities.jobs.schedules.cron import CRON_CHARS_MAX, next_times
@@ -17,7 +18,7 @@ from runstead.capabilities.jobs.schedules.service import Schedules
 from runstead.capabilities.jobs.secrets import permit
 from runstead.kernel.clock import Clock, rfc3339
 from runstead.platform.http import actor_of, guard
-from runstead.platform.identity import Actor, Resource, allow, require
+from runstead.platform.identity import Resource, allow
 
 _AnyRequest = Request[Any, Any, Any]
 _REFUSED = {
@@ -174,12 +175,7 @@ def _writing(schedules: Schedules, secrets: Secrets | None, clock: Clock) -> lis
 
 
 async def _permitted(schedules: Schedules, request: _AnyRequest, schedule_id: str, action: str) -> Schedule:
-    actor: Actor = actor_of(request.scope)
-    if not allow(actor, action).allowed:
-        # Whoever may not see any is not told which there are.
-        known = {one.id: one for one in await schedules.all()}.get(schedule_id)
-        require(actor, action, Resource("schedule", schedule_id, known.owner if known else ""))
-    return await schedules.get(schedule_id)
+    return await found(request, action, schedules.get(schedule_id), _resource)
 
 
 def _resource(schedule: Schedule) -> Resource:

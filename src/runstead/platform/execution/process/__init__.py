@@ -15,10 +15,11 @@ from runstead.platform.execution.process.model import (
 )
 from runstead.platform.execution.process.running import RunningProcess
 from runstead.platform.execution.process.sandbox import SandboxRequiredError, SandboxStatus, sandbox_status
-from runstead.platform.execution.process.spool import left_in_spool
+from runstead.platform.execution.process.spool import STREAMS, left_in_spool
 from runstead.platform.execution.process.supervisor import Supervisor
 
 __all__ = [
+    "STREAMS",
     "Exit",
     "GroupStatus",
     "Identity",

@@ -22,6 +22,7 @@ from uuid import uuid4
 from runstead.platform.execution.process.hierarchies import Hierarchy, hierarchies
 from runstead.platform.execution.process.identity import Identity
 from runstead.platform.execution.process.model import ProcessLimits
+from runstead.platform.execution.process.tree import signal_each
 
 #: The folder below the server's own group, and the prefix of groups that outlive their server.
 FOLDER: Final = "runstead"
@@ -86,9 +87,7 @@ class Group:
     def _wait_until_empty(self, *, killing: bool = False) -> None:
         until = time.monotonic() + GONE_SECONDS_MAX
         while (left := self.pids()) and time.monotonic() < until:
-            for pid in left if killing else ():
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+            signal_each(left if killing else (), signal.SIGKILL)
             time.sleep(0.001)
 
     def usage(self) -> Usage:
