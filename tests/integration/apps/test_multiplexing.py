@@ -98,22 +98,26 @@ async def test_only_so_many_calls_are_in_flight() -> None:
       return Response.json(all.map((one) => one.reason.message));
     }"""
     asked = 0
-    all_asked = asyncio.Event()
+    may_answer = asyncio.Event()
 
     async def host(_name: str, _arguments: str) -> str:
         nonlocal asked
         asked += 1
-        if asked == 50:
-            all_asked.set()
-        await all_asked.wait()
+        await may_answer.wait()
         raise RuntimeError
 
     async with ScriptPool(workers=1) as pool:
         request = {"method": "GET", "headers": {}, "body": ""}
         argument = {"request": request, "kind": "httpRoute", "args": {}}
-        outcome = await pool.run(
-            Program.of("app.js", source), Invocation(function="many", argument=argument), host_calls=host
+        running = asyncio.create_task(
+            pool.run(
+                Program.of("app.js", source), Invocation(function="many", argument=argument), host_calls=host
+            )
         )
+        # Its turn is over when it has made all sixty: an answer before that would free a place for a later one.
+        await until(lambda: asked == 50 and not pool.busy_pids())
+        may_answer.set()
+        outcome = await running
     messages = json.loads(outcome.value["body"])
     assert asked == 50
     assert sum("50 calls" in text for text in messages) == 10
