@@ -98,6 +98,21 @@ async def test_who_runs_a_job_again_gets_their_own_secrets_and_not_those_of_the_
     assert f'"line":"{len("short")}"' in await output(stranger, again.json()["id"])
 
 
+@pytest.mark.req("SEC-005")
+async def test_who_changes_a_schedule_gets_their_own_secrets_and_not_those_of_its_owner(world: House) -> None:
+    owner, other = world.clients["owner"], world.clients["admin"]
+    for name, client, value in (("owner", owner, CANARY), ("admin", other, "short")):
+        own = {"scope": f"user:{world.ids[name]}"}
+        made = await client.post("/editor/api/secrets", params=own, json={"id": "key", "value": value})
+        assert made.status_code == 201
+    plan = {"cron": "@yearly", "command": "true", "env": {"KEY": "secret://key"}}
+    path = f"/api/schedules/{(await owner.post('/api/schedules', json=plan)).json()['id']}"
+    changed = await other.put(path, json={**plan, "command": "sh -c 'echo ${#KEY}'"})
+    assert changed.status_code == 200, changed.text
+    job = (await other.post(f"{path}/run")).json()
+    assert f'"line":"{len("short")}"' in await output(other, job["id"])
+
+
 async def test_a_secret_that_went_fails_the_job_and_says_why(world: House) -> None:
     owner = world.clients["owner"]
     assert (await owner.post("/editor/api/secrets", json={"id": "key", "value": CANARY})).status_code == 201

@@ -207,11 +207,13 @@ def test_a_real_server_starts_real_jobs_by_the_clock(start_server: Callable[...,
         refused = client.post("/api/schedules", json={"cron": "* * * *", "command": "true"})
         assert (refused.status_code, refused.json()["error"]["code"]) == (422, "E_CRON")
         assert client.post("/api/schedules", json={"cron": "@daily", "command": "a | b"}).status_code == 422
-        plan = {"cron": "* * * * * *", "command": "echo by-the-clock", "env": {"A": "b"}}
+        turns = {"retries": 2, "retry_seconds": 7.5, "priority": -3}
+        plan = {"cron": "* * * * * *", "command": "echo by-the-clock", "env": {"A": "b"}, **turns}
         made = client.post("/api/schedules", json=plan)
         assert made.status_code == 201, made.text
         assert len(made.json()["next"]) == 10
         assert made.json()["env"] == ["A"], "values are not shown"
+        assert {name: made.json()[name] for name in turns} == turns
         path = f"/api/schedules/{made.json()['id']}"
         while (seen := client.get(path).json())["last_job"] is None:
             assert seen["last_result"] in ("", "started")
@@ -220,7 +222,9 @@ def test_a_real_server_starts_real_jobs_by_the_clock(start_server: Callable[...,
             "GET", f"/api/scripts/{job}/logs", headers={"Accept": "text/event-stream"}
         ) as stream:
             assert any("by-the-clock" in line for line in stream.iter_lines())
-        assert client.get(f"/api/scripts/{job}").json()["labels"] == {"schedule": made.json()["id"]}
+        started = client.get(f"/api/scripts/{job}").json()
+        assert started["labels"] == {"schedule": made.json()["id"]}
+        assert {name: started[name] for name in turns} == turns
         times = client.get("/api/schedules/times", params={"cron": "@hourly", "time_zone": "Asia/Tokyo"})
         assert len(times.json()["next"]) == 10
         assert client.delete(path).status_code == 204

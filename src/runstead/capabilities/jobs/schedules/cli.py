@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from cyclopts import App
 
+from runstead.capabilities.jobs.model import RETRY_SECONDS
 from runstead.platform.cli import Client, JsonFlag, Output, segment
 
 app = App(name="schedules", help="Commands that start by the clock.")
@@ -37,6 +38,9 @@ def add(
     name: str = "",
     missed: Literal["skip", "once"] = "skip",
     overlap: Literal["skip", "queue", "kill"] = "skip",
+    retries: int = 0,
+    retry_seconds: float = RETRY_SECONDS,
+    priority: int = 0,
     env: list[str] | None = None,
     json: JsonFlag = False,
 ) -> None:
@@ -46,6 +50,12 @@ def add(
 
     Parameters
     ----------
+    retries
+        Further attempts when one fails.
+    retry_seconds
+        Before the first of them; doubled each time.
+    priority
+        Those with more go first.
     env
         NAME=VALUE, also NAME=secret://ID; may be given often.
     """
@@ -56,6 +66,9 @@ def add(
         "name": name,
         "missed": missed,
         "overlap": overlap,
+        "retries": retries,
+        "retry_seconds": retry_seconds,
+        "priority": priority,
         "env": dict(one.split("=", 1) for one in env or [] if "=" in one),
     }
     with Client.from_environment() as client:

@@ -76,6 +76,8 @@ class ScheduleView(Struct, kw_only=True):
     working_dir: str | None
     labels: dict[str, str]
     retries: int
+    retry_seconds: float
+    priority: int
     missed: str
     overlap: str
     status: str
@@ -144,7 +146,7 @@ def _writing(schedules: Schedules, secrets: Secrets | None, clock: Clock) -> lis
     async def create_schedule(request: _AnyRequest, data: JSONBody[NewSchedule]) -> Response[ScheduleView]:
         actor = actor_of(request.scope)
         await permit(actor, data.env, secrets)
-        made = await schedules.create(_plan(data), owner=str(actor))
+        made = await schedules.create(_plan(data, by=str(actor)), owner=str(actor))
         headers = {"Location": f"/api/schedules/{made.id}"}
         return Response(_view(made, clock), status_code=201, headers=headers)
 
@@ -158,8 +160,9 @@ def _writing(schedules: Schedules, secrets: Secrets | None, clock: Clock) -> lis
         request: _AnyRequest, schedule_id: FromPath[str], data: JSONBody[NewSchedule]
     ) -> ScheduleView:
         await _permitted(schedules, request, schedule_id, "schedules.write")
-        await permit(actor_of(request.scope), data.env, secrets)
-        return _view(await schedules.replace(schedule_id, _plan(data)), clock)
+        actor = actor_of(request.scope)
+        await permit(actor, data.env, secrets)
+        return _view(await schedules.replace(schedule_id, _plan(data, by=str(actor))), clock)
 
     @delete("/{schedule_id:str}", summary="Start it no more", guards=[guard("schedules.write", each=True)])
     async def delete_schedule(request: _AnyRequest, schedule_id: FromPath[str]) -> None:
@@ -182,7 +185,7 @@ def _resource(schedule: Schedule) -> Resource:
     return Resource("schedule", schedule.id, schedule.owner)
 
 
-def _plan(data: NewSchedule) -> Plan:
+def _plan(data: NewSchedule, *, by: str) -> Plan:
     return Plan(
         name=data.name,
         cron=data.cron,
@@ -193,9 +196,12 @@ def _plan(data: NewSchedule) -> Plan:
         working_dir=data.working_dir,
         labels=data.labels,
         retries=data.retries,
+        retry_seconds=data.retry_seconds,
+        priority=data.priority,
         missed=data.missed,
         overlap=data.overlap,
         enabled=data.status == "active",
+        secrets_of=by,
     )
 
 
@@ -213,6 +219,8 @@ def _view(one: Schedule, clock: Clock) -> ScheduleView:
         working_dir=plan.working_dir,
         labels=dict(plan.labels),
         retries=plan.retries,
+        retry_seconds=plan.retry_seconds,
+        priority=plan.priority,
         missed=plan.missed,
         overlap=plan.overlap,
         status="active" if plan.enabled else "paused",

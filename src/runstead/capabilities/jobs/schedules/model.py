@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from runstead.capabilities.jobs.model import RETRY_SECONDS
 from runstead.kernel.errors import ConflictError, NotFoundError
 
 #: What becomes of runs that fell into a time when the server was away: nothing, or one run for all of them.
@@ -38,9 +39,13 @@ class Plan:
     working_dir: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     retries: int = 0
+    retry_seconds: float = RETRY_SECONDS
+    priority: int = 0
     missed: Missed = "skip"
     overlap: Overlap = "skip"
     enabled: bool = True
+    #: Whose secrets its environment names: those of whoever wrote the plan last, who need not own the schedule.
+    secrets_of: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -195,5 +195,8 @@ def _wanted(plan: Plan, owner: str, schedule_id: str) -> NewJob:
         working_dir=plan.working_dir,
         labels={**plan.labels, "schedule": schedule_id},
         retries=plan.retries,
+        retry_seconds=plan.retry_seconds,
+        priority=plan.priority,
         owner=owner,
+        secrets_of=plan.secrets_of,
     )

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from runstead.capabilities.jobs.model import RETRY_SECONDS
 from runstead.capabilities.jobs.schedules.model import (
     Plan,
     Schedule,
@@ -34,6 +35,11 @@ schedules = sa.Table(
     sa.Column("working_dir", sa.Text, nullable=True),
     sa.Column("labels", sa.Text, nullable=False),
     sa.Column("retries", sa.Integer, nullable=False),
+    # None: from before they could be said.
+    sa.Column("retry_seconds", sa.Float, nullable=True),
+    sa.Column("priority", sa.Integer, nullable=True),
+    # None: those of the owner.
+    sa.Column("secrets_of", sa.Text, nullable=True),
     sa.Column("missed", sa.Text, nullable=False),
     sa.Column("overlap", sa.Text, nullable=False),
     sa.Column("enabled", sa.Boolean, nullable=False),
@@ -161,6 +167,9 @@ def _columns(plan: Plan) -> dict[str, Any]:
         "working_dir": plan.working_dir,
         "labels": json.dumps(dict(plan.labels)),
         "retries": plan.retries,
+        "retry_seconds": plan.retry_seconds,
+        "priority": plan.priority,
+        "secrets_of": plan.secrets_of,
         "missed": plan.missed,
         "overlap": plan.overlap,
         "enabled": plan.enabled,
@@ -174,6 +183,9 @@ def _schedule(row: sa.RowMapping) -> Schedule:
             for name in ("name", "cron", "time_zone", "command", "timeout_seconds", "working_dir")
         },
         **{name: row[name] for name in ("retries", "missed", "overlap")},
+        retry_seconds=RETRY_SECONDS if row["retry_seconds"] is None else row["retry_seconds"],
+        priority=row["priority"] or 0,
+        secrets_of=row["secrets_of"] or row["owner"],
         env=json.loads(row["env"]),
         labels=json.loads(row["labels"]),
         enabled=bool(row["enabled"]),
