@@ -65,7 +65,14 @@ async def test_somebody_is_erased_from_the_whole_server_with_a_report(world: Hou
         await finished(owner, ended)
     running = (await owner.post("/api/scripts", json={"command": "sleep 60"})).json()["id"]
 
+    plan = {"cron": "@yearly", "command": "echo planned", "env": {"KEY": "secret://mine"}}
+    assert (await owner.post("/api/schedules", json=plan)).status_code == 201
+    template = {"name": "hers", "definition": {"command": "echo made"}}
+    assert (await owner.post("/api/templates", json=template)).status_code == 201
+
     known = (await root.get("/api/privacy/people/owner@example.org")).json()
+    assert "echo planned" in {one["command"] for one in known["jobs.schedules"]}
+    assert "hers" in {one["name"] for one in known["jobs.templates"]}
     assert known["identity.account"]["mail"] == "owner@example.org"
     assert known["apps.owner"] == ["mine"]
     assert known["secrets.own"] == ["mine"]
@@ -85,6 +92,8 @@ async def test_somebody_is_erased_from_the_whole_server_with_a_report(world: Hou
     assert outcomes["logs.events"] == ("removed", 2)
     assert outcomes["jobs.running"] == ("anonymised", 1)
     assert outcomes["jobs.owned"][1] >= 1
+    assert outcomes["jobs.schedules"] == ("anonymised", len(known["jobs.schedules"]))
+    assert outcomes["jobs.templates"] == ("anonymised", len(known["jobs.templates"]))
     assert outcomes["audit.entries"][0] == "kept"
 
     assert (await owner.get("/api/scripts")).status_code == 401
@@ -103,8 +112,10 @@ async def test_somebody_is_erased_from_the_whole_server_with_a_report(world: Hou
     assert whole
     connection = sqlite3.connect(world.data / "runstead.db")
     columns = rows_with(connection, "owner@example.org")
+    subjects = [row for row in rows_with(connection, f"user:{user_id}") if row.startswith("jobs_")]
     connection.close()
     assert columns == [], "no row says the name any more"
+    assert subjects == [], "and no job, schedule or template whose it was"
     again = (await root.post("/api/privacy/people/owner@example.org/erase")).json()
     assert (again["complete"], again["account"]) == (True, None)
     assert (await root.get("/api/audit/verify")).json()["whole"], "the trail is as it was written"

@@ -99,7 +99,9 @@ async def test_who_runs_a_job_again_gets_their_own_secrets_and_not_those_of_the_
 
 
 @pytest.mark.req("SEC-005")
-async def test_who_changes_a_schedule_gets_their_own_secrets_and_not_those_of_its_owner(world: House) -> None:
+async def test_who_changes_a_plan_or_a_template_gets_their_own_secrets_and_not_those_of_its_owner(
+    world: House,
+) -> None:
     owner, other = world.clients["owner"], world.clients["admin"]
     for name, client, value in (("owner", owner, CANARY), ("admin", other, "short")):
         own = {"scope": f"user:{world.ids[name]}"}
@@ -111,6 +113,15 @@ async def test_who_changes_a_schedule_gets_their_own_secrets_and_not_those_of_it
     assert changed.status_code == 200, changed.text
     job = (await other.post(f"{path}/run")).json()
     assert f'"line":"{len("short")}"' in await output(other, job["id"])
+
+    definition = {"command": "true", "env": {"KEY": "secret://key"}}
+    made = await owner.post("/api/templates", json={"name": "counts", "definition": definition})
+    assert made.status_code == 201
+    definition["command"] = "python3 -c 'import os; print(len(os.environ[\"KEY\"]))'"
+    changed = await other.put("/api/templates/counts", json=definition)
+    assert changed.status_code == 200, changed.text
+    ran = await owner.post("/api/templates/counts/run")
+    assert f'"line":"{len("short")}"' in await output(owner, ran.json()["id"])
 
 
 async def test_a_secret_that_went_fails_the_job_and_says_why(world: House) -> None:

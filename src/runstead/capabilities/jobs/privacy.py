@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from runstead.capabilities.jobs.model import Status
 from runstead.capabilities.jobs.schedules.store import schedules
 from runstead.capabilities.jobs.store import attempts, jobs, places
+from runstead.capabilities.jobs.templates.store import templates
 from runstead.kernel.privacy import DataClass, Person
 from runstead.platform.storage.sql import Database
 
@@ -44,6 +45,13 @@ class JobsPersonalData:
             retention="until the schedule is removed",
             erasure="anonymised",
         ),
+        DataClass(
+            name="jobs.templates",
+            description="Who made a template; it can still be run, without that person's own secrets.",
+            kind="personal",
+            retention="until the template is removed",
+            erasure="anonymised",
+        ),
     )
 
     def __init__(self, db: Database, forget: Forget) -> None:
@@ -60,10 +68,13 @@ class JobsPersonalData:
             schedules.c.owner == person.subject
         )
 
+        made = sa.select(templates.c.name, templates.c.definition).where(templates.c.owner == person.subject)
+        queries = {"jobs.owned": query, "jobs.schedules": planned, "jobs.templates": made}
+
         def work(connection: sa.Connection) -> Mapping[str, Any]:
             return {
-                "jobs.owned": [dict(row) for row in connection.execute(query).mappings()],
-                "jobs.schedules": [dict(row) for row in connection.execute(planned).mappings()],
+                name: [dict(row) for row in connection.execute(one).mappings()]
+                for name, one in queries.items()
             }
 
         return await self._db.read(work)
@@ -72,7 +83,7 @@ class JobsPersonalData:
         mine = jobs.c.owner == person.subject
         ended = mine & jobs.c.status.not_in(_UNFINISHED)
 
-        def work(connection: sa.Connection) -> tuple[list[Any], int, int]:
+        def work(connection: sa.Connection) -> tuple[list[Any], Mapping[str, int]]:
             gone = connection.execute(
                 sa.select(jobs.c.id, jobs.c.created_at, jobs.c.attempt).where(ended)
             ).all()
@@ -80,11 +91,23 @@ class JobsPersonalData:
             for table in (attempts, places):
                 connection.execute(table.delete().where(table.c.job_id.in_(ids)))
             connection.execute(jobs.delete().where(ended))
-            left = connection.execute(jobs.update().where(mine).values(owner=None)).rowcount
-            planned = schedules.update().where(schedules.c.owner == person.subject).values(owner="")
-            return list(gone), left, connection.execute(planned).rowcount
+            left = {
+                name: _made_nobodys(connection, table, person.subject)
+                for name, table in (
+                    ("jobs.running", jobs),
+                    ("jobs.schedules", schedules),
+                    ("jobs.templates", templates),
+                )
+            }
+            return list(gone), left
 
-        gone, left, planned = await self._db.write(work)
+        gone, left = await self._db.write(work)
         for row in gone:
             await self._forget(row.id, row.created_at, row.attempt)
-        return {"jobs.owned": len(gone), "jobs.running": left, "jobs.schedules": planned}
+        return {"jobs.owned": len(gone), **left}
+
+
+def _made_nobodys(connection: sa.Connection, table: sa.Table, subject: str) -> int:
+    """Rows that had this owner. Their secrets are nobody's either; those of others that somebody wrote into them stay theirs."""
+    connection.execute(table.update().where(table.c.secrets_of == subject).values(secrets_of=""))
+    return connection.execute(table.update().where(table.c.owner == subject).values(owner="")).rowcount

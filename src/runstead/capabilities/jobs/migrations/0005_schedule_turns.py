@@ -1,4 +1,4 @@
-"""Urgency, pauses between attempts and whose secrets are meant, also for what starts by the clock."""
+"""Urgency and pauses between attempts also for what starts by the clock, and whose secrets plans and templates name."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,3 +13,4 @@ def upgrade() -> None:
     op.add_column("jobs_schedules", sa.Column("retry_seconds", sa.Float, nullable=True))
     op.add_column("jobs_schedules", sa.Column("priority", sa.Integer, nullable=True))
     op.add_column("jobs_schedules", sa.Column("secrets_of", sa.Text, nullable=True))
+    op.add_column("jobs_templates", sa.Column("secrets_of", sa.Text, nullable=True))

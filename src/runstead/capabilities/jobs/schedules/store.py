@@ -185,7 +185,7 @@ def _schedule(row: sa.RowMapping) -> Schedule:
         **{name: row[name] for name in ("retries", "missed", "overlap")},
         retry_seconds=RETRY_SECONDS if row["retry_seconds"] is None else row["retry_seconds"],
         priority=row["priority"] or 0,
-        secrets_of=row["secrets_of"] or row["owner"],
+        secrets_of=row["owner"] if row["secrets_of"] is None else row["secrets_of"],
         env=json.loads(row["env"]),
         labels=json.loads(row["labels"]),
         enabled=bool(row["enabled"]),

@@ -97,8 +97,9 @@ def template_routes(templates: Templates, *, secrets: Secrets | None) -> Router:
         request: _AnyRequest, template: FromPath[str], data: JSONBody[Definition]
     ) -> TemplateView:
         await _permitted(templates, request, template, "templates.write")
-        await permit(actor_of(request.scope), data.env, secrets)
-        return _view(await templates.replace(template, data))
+        actor = actor_of(request.scope)
+        await permit(actor, data.env, secrets)
+        return _view(await templates.replace(template, data, by=str(actor)))
 
     @delete("/{template:str}", summary="Remove a template", guards=[guard("templates.write", each=True)])
     async def delete_template(request: _AnyRequest, template: FromPath[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct
 
 from runstead.capabilities.jobs.command import COMMAND_CHARS_MAX, COMMAND_PATTERN
+from runstead.capabilities.jobs.model import RETRY_SECONDS, RETRY_SECONDS_MAX
 from runstead.kernel.errors import ConflictError, NotFoundError
 from runstead.kernel.limits import MIB
 
@@ -86,6 +87,7 @@ class Definition(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, 
         Meta(max_length=20),
     ] = {}
     retries: Annotated[int, Meta(ge=0, le=100)] = 0
+    retry_seconds: Annotated[float, Meta(ge=0, le=RETRY_SECONDS_MAX)] = RETRY_SECONDS
     priority: Annotated[int, Meta(ge=-100, le=100)] = 0
 
 
@@ -95,6 +97,8 @@ class Template(Struct, frozen=True, kw_only=True):
     name: str
     definition: Definition
     owner: str
+    #: Whose secrets its environment names: those of whoever wrote the definition last, who need not own it.
+    secrets_of: str
     created_at: datetime
     updated_at: datetime
 

@@ -43,15 +43,16 @@ class Templates:
         """
         self._check(definition)
         now = self._clock.now()
-        await self._store.insert(
-            Template(name=name, definition=definition, owner=owner, created_at=now, updated_at=now)
+        made = Template(
+            name=name, definition=definition, owner=owner, secrets_of=owner, created_at=now, updated_at=now
         )
+        await self._store.insert(made)
         return await self._store.get(name)
 
-    async def replace(self, name: str, definition: Definition) -> Template:
-        """Another definition; its owner stays."""
+    async def replace(self, name: str, definition: Definition, *, by: str) -> Template:
+        """Another definition; its owner stays, its secrets are those of who wrote it."""
         self._check(definition)
-        await self._store.replace(name, definition, at=self._clock.now())
+        await self._store.replace(name, definition, by=by, at=self._clock.now())
         return await self._store.get(name)
 
     async def run(self, name: str, params: Mapping[str, Any], *, owner: str) -> Job:
@@ -74,9 +75,10 @@ class Templates:
             working_dir=definition.working_dir,
             labels={**definition.labels, "template": name},
             retries=definition.retries,
+            retry_seconds=definition.retry_seconds,
             priority=definition.priority,
             owner=owner,
-            secrets_of=template.owner,
+            secrets_of=template.secrets_of,
             template=name,
         )
         await asyncio.to_thread(_write, filled.files)

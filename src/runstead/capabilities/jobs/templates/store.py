@@ -25,6 +25,8 @@ templates = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("definition", sa.Text, nullable=False),
     sa.Column("owner", sa.Text, nullable=False),
+    # None: those of the owner.
+    sa.Column("secrets_of", sa.Text, nullable=True),
     sa.Column("created_at", sa.Text, nullable=False),
     sa.Column("updated_at", sa.Text, nullable=False),
 )
@@ -52,6 +54,7 @@ class TemplateStore:
                     name=template.name,
                     definition=_encoded(template.definition),
                     owner=template.owner,
+                    secrets_of=template.secrets_of,
                     created_at=rfc3339(template.created_at),
                     updated_at=rfc3339(template.updated_at),
                 )
@@ -60,9 +63,9 @@ class TemplateStore:
 
         await self._db.write(work)
 
-    async def replace(self, name: str, definition: Definition, *, at: datetime) -> None:
+    async def replace(self, name: str, definition: Definition, *, by: str, at: datetime) -> None:
         """:raises TemplateNotFoundError: there is none."""
-        values = {"definition": _encoded(definition), "updated_at": rfc3339(at)}
+        values = {"definition": _encoded(definition), "secrets_of": by, "updated_at": rfc3339(at)}
         await self._change("template.change", name, templates.update().values(**values))
 
     async def delete(self, name: str) -> None:
@@ -108,6 +111,7 @@ def _template(row: sa.RowMapping) -> Template:
         name=row["name"],
         definition=msgspec.json.decode(row["definition"], type=Definition),
         owner=row["owner"],
+        secrets_of=row["owner"] if row["secrets_of"] is None else row["secrets_of"],
         created_at=parse_rfc3339(row["created_at"]),
         updated_at=parse_rfc3339(row["updated_at"]),
     )
