@@ -78,7 +78,7 @@ async def test_lines_are_found_by_time(open_jobs: Open, tmp_path: Path) -> None:
 
 async def test_a_line_of_64_mib_is_cut_into_pieces_and_kept_whole(open_jobs: Open, tmp_path: Path) -> None:
     size = 64 * 1024 * 1024
-    async with open_jobs(cpu_percent=1000) as client:
+    async with open_jobs(cpu_percent=1000, log_part_mb=100) as client:
         job_id = await start(client, python(f"print('é' * {size // 2})"))
         facts = await ended(client, job_id)
         assert (facts["status"], facts["lines"]) == ("completed", size // 65536)

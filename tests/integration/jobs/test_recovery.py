@@ -23,7 +23,7 @@ SEALED = pytest.mark.skipif(not sandbox_status().available, reason=sandbox_statu
 
 @pytest.fixture(params=["off", pytest.param("required", marks=SEALED)])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerProcess]:
-    config = f'[execution]\nsandbox = "{request.param}"\n[jobs]\ncpu_percent = 1000\nconcurrency = 2\n'
+    config = f'[execution]\nsandbox = "{request.param}"\n[jobs]\ncpu_percent = 1000\nconcurrency = 2\nlog_part_mb = 1\n'
     with ServerProcess(tmp_path / "house", config=config, arguments=()) as server:
         yield server
 

@@ -17,6 +17,7 @@ from runstead.capabilities.jobs.model import Job, Status
 from runstead.capabilities.jobs.newjob import NewJob, Preparer
 from runstead.capabilities.jobs.output.files import LogFiles
 from runstead.capabilities.jobs.output.index import LogIndex
+from runstead.capabilities.jobs.output.keeping import LogKeeper
 from runstead.capabilities.jobs.ports import LogSink, NoLogs, Secrets
 from runstead.capabilities.jobs.privacy import JobsPersonalData
 from runstead.capabilities.jobs.recording import TOPIC
@@ -31,6 +32,7 @@ from runstead.capabilities.jobs.templates.http import template_routes
 from runstead.kernel.capability import Capability, HealthCheck
 from runstead.kernel.clock import Clock, SystemClock
 from runstead.kernel.ids import new_id
+from runstead.kernel.limits import MIB
 from runstead.kernel.trail import Trail
 from runstead.platform.execution.process import SandboxMode, SecretsAs, Supervisor
 from runstead.platform.storage.sql import Database
@@ -82,9 +84,13 @@ def capability(
     attempts = Attempts(
         launcher=launcher,
         store=(store := JobStore(db, trail)),
-        index=LogIndex(db),
+        logs=LogKeeper(
+            LogFiles(data_dir / "logs"),
+            LogIndex(db),
+            part_bytes=settings.log_part_mb * MIB,
+            parts_max=settings.log_parts,
+        ),
         supervisor=supervisor,
-        files=LogFiles(data_dir / "logs"),
         sink=logs or NoLogs(),
         clock=clock,
         secrets=secrets,

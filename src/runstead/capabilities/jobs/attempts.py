@@ -13,10 +13,8 @@ import structlog
 
 from runstead.capabilities.jobs.launching import Launcher
 from runstead.capabilities.jobs.model import Job, Outcome, Status, outcome_of
-from runstead.capabilities.jobs.output.files import LogFiles
-from runstead.capabilities.jobs.output.index import LogIndex
+from runstead.capabilities.jobs.output.keeping import LogKeeper
 from runstead.capabilities.jobs.output.lines import Line
-from runstead.capabilities.jobs.output.packing import pack
 from runstead.capabilities.jobs.output.tee import LogTee
 from runstead.capabilities.jobs.output.telling import Teller
 from runstead.capabilities.jobs.ports import LogSink, Secrets
@@ -52,6 +50,8 @@ class Active:
     teller: Teller
     process: KeptProcess | None = None
     killed: bool = False
+    #: Packs parts of its log that are full.
+    packing: asyncio.Task[None] | None = None
     #: Set once its final state is written.
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -76,18 +76,16 @@ class Attempts:
         *,
         launcher: Launcher,
         store: JobStore,
-        index: LogIndex,
+        logs: LogKeeper,
         supervisor: Supervisor,
-        files: LogFiles,
         sink: LogSink,
         clock: Clock,
         secrets: Secrets | None,
     ) -> None:
         self.launcher = launcher
         self._store = store
-        self.index = index
+        self.logs = logs
         self._supervisor = supervisor
-        self.files = files
         self._sink = sink
         self._clock = clock
         self._secrets = secrets
@@ -110,8 +108,7 @@ class Attempts:
 
     async def _tracked(self, job: Job, begin: _Begin) -> Job | None:
         keep = self.launcher.keep(job)
-        places = self.index.of(job.id, job.attempt)
-        tee = LogTee(self.files.path(job), self._clock, state=keep / "state", places=places)
+        tee = self.logs.tee(job, self._clock, state=keep / "state")
         active = self.active[job.id] = Active(tee, Teller(job, self._sink, self._clock))
         self.moved()
         try:
@@ -147,6 +144,9 @@ class Attempts:
             _log.error("the log of a job is cut short", job_id=job.id, error=str(error))
         active.teller.close()
         await self._index_places(job, active.tee)
+        if active.packing is not None:
+            # Two that pack the same part would be one too many.
+            await asyncio.wait({active.packing})
 
     async def _start(self, job: Job, active: Active) -> Outcome:
         given = await opened(job, self._secrets, self.given.get(job.id))
@@ -199,6 +199,8 @@ class Attempts:
                 active.teller.tell(await active.tee.take(name, chunk, position))
                 if len(active.tee.new_places) >= PLACES_AT_ONCE:
                     await self._index_places(job, active.tee)
+                if active.tee.full and (active.packing is None or active.packing.done()):
+                    active.packing = asyncio.create_task(self._pack_parts(job, active.tee))
                 return active.tee.held_back(name)
 
             return take
@@ -209,9 +211,18 @@ class Attempts:
         found, tee.new_places = tee.new_places, []
         if found:
             try:
-                await self.index.of(job.id, job.attempt).add(found)
+                await self.logs.index.of(job.id, job.attempt).add(found)
             except Exception as error:  # noqa: BLE001 - without them a log is read from further ahead, no more
                 _log.warning("places of a log could not be kept", job_id=job.id, exc_info=error)
+
+    async def _pack_parts(self, job: Job, tee: LogTee) -> None:
+        full, tee.full = tee.full, []
+        # Before it is told where they are now.
+        await self._index_places(job, tee)
+        try:
+            await self.logs.pack_parts(job, full)
+        except Exception as error:  # noqa: BLE001 - it is tried again when the job is over
+            _log.warning("parts of a log could not be packed", job_id=job.id, exc_info=error)
 
     async def _finish(self, job: Job, outcome: Outcome, tee: LogTee) -> Job | None:
         while True:
@@ -230,16 +241,6 @@ class Attempts:
                     # The next server finds how it ended in its folder.
                     raise
                 await self._clock.sleep(STORE_AGAIN_SECONDS)
-
-    async def pack(self, job: Job, attempt: int | None = None) -> None:
-        """Pack the log of an attempt that has ended."""
-        path = self.files.path(job, attempt)
-        try:
-            found = await asyncio.to_thread(pack, path)
-        except FileNotFoundError:
-            return
-        await self.index.of(job.id, attempt or job.attempt).replace(found)
-        await asyncio.to_thread(path.unlink, missing_ok=True)
 
 
 def shown(line: Line | None) -> str | None:

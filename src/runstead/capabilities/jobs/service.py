@@ -16,7 +16,6 @@ from runstead.capabilities.jobs.attempts import Attempts, shown
 from runstead.capabilities.jobs.errors import JobNotFoundError, JobStateError, QueueFullError
 from runstead.capabilities.jobs.model import RETRY_SECONDS_MAX, Job, Outcome, Status
 from runstead.capabilities.jobs.newjob import NewJob, Preparer, refuse_given
-from runstead.capabilities.jobs.output.files import read_lines, seq_at
 from runstead.capabilities.jobs.output.lines import Line, Missed
 from runstead.capabilities.jobs.settings import JobsSettings
 from runstead.capabilities.jobs.store import JobStore
@@ -55,8 +54,8 @@ class JobsService:
     ) -> None:
         self._settings = settings
         self._store = store
-        self._index = attempts.index
         self._attempts = attempts
+        self._logs = attempts.logs
         self._grace = shutdown_grace_seconds
         self._clock = clock
         self._turns = Turns(settings.concurrency, settings.label_concurrency)
@@ -66,7 +65,6 @@ class JobsService:
         self._moved = asyncio.Event()
         self._packing: dict[str, asyncio.Task[None]] = {}
         attempts.moved = self._announce
-        self.log_files = attempts.files
         self.prepare = preparer.prepare
 
     @asynccontextmanager
@@ -91,12 +89,12 @@ class JobsService:
             job = await self._store.get(job_id)
             if job is None or _has_ended(job, int(attempt)):
                 await asyncio.to_thread(shutil.rmtree, keep, ignore_errors=True)
-        for path in await asyncio.to_thread(lambda: sorted(self.log_files.folder.glob("*/script_*.log"))):
+        for path in await asyncio.to_thread(lambda: sorted(self._logs.files.folder.glob("*/script_*.log"))):
             job_id, _, attempt = path.stem.removeprefix("script_").partition(".")
             number = int(attempt) if attempt.isdigit() else 1
             job = await self._store.get(job_id) if is_uuid(job_id) else None
             if job is not None and _has_ended(job, number):
-                await self._attempts.pack(job, number)
+                await self._logs.pack_whole(job, number)
 
     async def _close(self) -> None:
         self._closing = self._attempts.closing = True
@@ -164,8 +162,7 @@ class JobsService:
         if active is not None and attempt in (None, job.attempt):
             lines = active.tee.follow(seq)
         else:
-            places = self._index.of(job_id, attempt or job.attempt)
-            lines = read_lines(self.log_files.path(job, attempt), seq, places=places)
+            lines = self._logs.follow(job, seq, attempt)
         async for found in lines:
             yield found
         if active is not None:
@@ -183,8 +180,7 @@ class JobsService:
 
     async def first_since(self, job: Job, at: float, attempt: int | None = None) -> int | None:
         """The number of the first line that is not older than ``at`` (seconds since 1970)."""
-        places = self._index.of(job.id, attempt or job.attempt)
-        return await seq_at(self.log_files.path(job, attempt), at, places=places)
+        return await self._logs.seq_at(job, at, attempt)
 
     async def kill(self, job_id: str, *, signal_name: str, grace_seconds: float) -> Job:
         """End a queued or running job. Returns once it has its final state.
@@ -235,8 +231,7 @@ class JobsService:
         """Remove what the disk has of a job."""
         if (packing := self._packing.get(job_id)) is not None:
             await asyncio.wait({packing})
-        for path in self.log_files.every(job_id, created_at, attempts):
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+        await asyncio.to_thread(self._logs.files.remove, job_id, created_at, attempts)
         await asyncio.to_thread(shutil.rmtree, self.files_of(job_id), ignore_errors=True)
 
     def files_of(self, job_id: str) -> Path:
@@ -265,7 +260,7 @@ class JobsService:
             await self._try_again(ended)
         if not self._closing:
             # Not in this task: the job is over.
-            packing = self._packing[job.id] = asyncio.create_task(self._attempts.pack(job))
+            packing = self._packing[job.id] = asyncio.create_task(self._logs.pack_whole(job))
             packing.add_done_callback(lambda _: self._packing.pop(job.id, None))
 
     async def _try_again(self, failed: Job) -> None:

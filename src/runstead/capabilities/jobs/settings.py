@@ -56,6 +56,15 @@ class JobsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             description="Jobs with a label that run at once: `NAME=VALUE` for one value, `NAME` for each value of it.",
         ),
     ] = {}
+    log_part_mb: Annotated[
+        int,
+        Meta(
+            ge=1, le=65_536, description="MiB of a log before another file is begun; the full one is packed."
+        ),
+    ] = 64
+    log_parts: Annotated[
+        int, Meta(ge=2, le=100_000, description="Such files of one attempt; the oldest are removed.")
+    ] = 160
     memory_mb: (
         Annotated[
             int, Meta(ge=16, le=1_048_576, description="Memory of a job with all that it starts, in MiB.")

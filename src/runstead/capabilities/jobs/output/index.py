@@ -45,11 +45,12 @@ class AttemptPlaces:
         """More of them, while the log grows."""
         await self._db.write(lambda connection: self._insert(connection, found))
 
-    async def replace(self, found: Sequence[Place]) -> None:
-        """All of them, of the log as it was packed."""
+    async def replace(self, found: Sequence[Place], *, first: int, last: int) -> None:
+        """Those of these lines, as they were packed; none, where they were removed."""
+        those = self._mine & places.c.first_seq.between(first, last)
 
         def work(connection: sa.Connection) -> None:
-            connection.execute(places.delete().where(self._mine))
+            connection.execute(places.delete().where(those))
             self._insert(connection, found)
 
         await self._db.write(work)

@@ -20,12 +20,23 @@ def pack(path: Path) -> list[Place]:
     """Write the packed file beside the plain one, which stays; returns its places but the first, which is the beginning.
 
     :raises FileNotFoundError: there is no plain file.
+    :raises OSError: the disk is full; nothing is left of the packed one.
     """
+    target = packed(path)
+    draft = target.with_suffix(".zst.new")
+    try:
+        places = _pack(path, draft)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+    draft.rename(target)
+    return places
+
+
+def _pack(path: Path, draft: Path) -> list[Place]:
     # Here, for an idle server packs nothing.
     import zstandard
 
-    target = packed(path)
-    draft = target.with_suffix(".zst.new")
     compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
     places, start = [], 0
     with path.open("rb") as source, draft.open("wb") as file:
@@ -37,7 +48,6 @@ def pack(path: Path) -> list[Place]:
             start += len(data)
         file.flush()
         os.fsync(file.fileno())
-    draft.rename(target)
     return [place for place in places if place is not None]
 
 

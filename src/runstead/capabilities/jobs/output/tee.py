@@ -9,15 +9,18 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from runstead.capabilities.jobs.output.files import Place, Places, read_lines
+from runstead.capabilities.jobs.output.files import Part, Place, Places, follow_lines, parts_of, read_lines
 from runstead.capabilities.jobs.output.lines import Line, Missed, Splitter
 from runstead.capabilities.jobs.output.packing import PLACE_BYTES
 from runstead.capabilities.jobs.output.ring import Ring
 from runstead.kernel.clock import Clock
+from runstead.kernel.limits import MIB
 from runstead.platform.execution.process import STREAMS
 
 #: How far the log has come: bytes of the file, lines, and what of each spool is in it.
 _STATE: Final = struct.Struct("<qqqq")
+#: Bytes of a file, about, before another is begun.
+PART_BYTES: Final = 64 * MIB
 
 
 class LogTee:
@@ -32,7 +35,13 @@ class LogTee:
     """
 
     def __init__(
-        self, path: Path, clock: Clock, *, state: Path | None = None, places: Places | None = None
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        state: Path | None = None,
+        places: Places | None = None,
+        part_bytes: int = PART_BYTES,
     ) -> None:
         self.path = path
         self.lines = 0
@@ -41,6 +50,8 @@ class LogTee:
         self.mask: Callable[[bytes], bytes] | None = None
         #: Places of this log that the index does not have yet.
         self.new_places: list[Place] = []
+        #: Parts that are full, and not packed yet.
+        self.full: list[Part] = []
         #: What of each stream is in the file.
         self.positions: dict[str, int] = dict.fromkeys(STREAMS, 0)
         self._clock = clock
@@ -50,7 +61,10 @@ class LogTee:
         self._splitters = {name: Splitter() for name in STREAMS}
         self._file: BinaryIO | None = None
         self._state: int | None = None
+        self._part_bytes = part_bytes
+        #: Of the file that grows: its bytes, and its first line.
         self._size = 0
+        self._first = 1
         self._place_at = PLACE_BYTES
         self._closed = False
         self._changed = asyncio.Event()
@@ -75,6 +89,11 @@ class LogTee:
         stored = os.pread(self._state, _STATE.size, 0)
         known = _STATE.unpack(stored) if len(stored) == _STATE.size else (0, 0, 0, 0)
         self._size, self.lines, self.positions["stdout"], self.positions["stderr"] = known
+        parts = parts_of(self.path)
+        self._first = parts[-1].last + 1 if parts else 1
+        if self._first > self.lines:
+            # The file became a part, and the server did not live to write that down.
+            self._size = 0
         self._file.truncate(self._size)
         self._place_at = self._size + PLACE_BYTES
 
@@ -125,6 +144,8 @@ class LogTee:
                 self.new_places.append(Place(first_seq=made[0].seq, first_at=at, start=self._size))
                 self._place_at = self._size + PLACE_BYTES
             await asyncio.to_thread(self._store, made)
+            if self._size >= self._part_bytes:
+                await asyncio.to_thread(self._begin_part)
             self.last = made[-1]
             self._ring.add(made)
             self._announce()
@@ -138,9 +159,25 @@ class LogTee:
             # A write may be cut short, as by a disk that is nearly full.
             left = left[self._file.write(left) :]
         self._size, self.lines = size, made[-1].seq
+        self._note_state()
+
+    def _note_state(self) -> None:
         if self._state is not None:
-            state = (size, self.lines, self.positions["stdout"], self.positions["stderr"])
+            state = (self._size, self.lines, self.positions["stdout"], self.positions["stderr"])
             os.pwrite(self._state, _STATE.pack(*state), 0)
+
+    def _begin_part(self) -> None:
+        """The file is full: put it aside and go on in another."""
+        assert self._file is not None, "not open"  # noqa: S101
+        folder = self.path.with_suffix(".parts")
+        folder.mkdir(exist_ok=True)
+        part = Part(folder / f"{self._first}-{self.lines}", self._first, self.lines)
+        self._file.close()
+        self.path.rename(part.path)
+        self._file = self.path.open("ab", buffering=0)
+        self._size, self._first, self._place_at = 0, self.lines + 1, PLACE_BYTES
+        self._note_state()
+        self.full.append(part)
 
     def _announce(self) -> None:
         self._changed.set()
@@ -152,9 +189,9 @@ class LogTee:
         while seq <= self.lines and ((first := self._ring.first_seq) is None or seq < first):
             # Older than the ring: the file has it. Meanwhile the ring moves on, hence the loop.
             before = seq
-            async for lines in read_lines(self.path, seq, until=first, places=self._places):
-                yield lines
-                seq = lines[-1].seq + 1
+            async for found in follow_lines(self.path, seq, until=first, places=self._places):
+                yield found
+                seq = seq + found.lines if isinstance(found, Missed) else found[-1].seq + 1
             if seq == before:
                 break
         while True:
