@@ -1,4 +1,4 @@
-"""Jobs that print much and for long: their logs become parts, packed while the job runs; the oldest go where there are too many."""
+"""Long logs become parts, packed while their job runs; the oldest go where there are too many; a reader sees one log."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ async def until(seen: Callable[[], bool]) -> None:
 
 
 def files(folder: Path, job_id: str) -> list[str]:
-    found = [path for path in folder.glob(f"data/logs/*/script_{job_id}*/*")]
+    """Names of what the disk has of its log."""
+    found = folder.glob(f"data/logs/*/script_{job_id}*/*")
     return sorted(path.name for path in [*found, *folder.glob(f"data/logs/*/script_{job_id}*log*")])
 
 
@@ -82,7 +83,7 @@ async def test_a_long_log_is_packed_while_it_grows_and_read_as_one(open_jobs: Op
         assert again == seen
         assert (await page(client, job_id, tail=1))["lines"][0]["seq"] == LINES
         assert (await client.delete(f"/api/scripts/{job_id}")).status_code == 204
-        assert list(tmp_path.glob(f"data/logs/*/*{job_id}*")) == []
+        assert files(tmp_path, job_id) == []
 
 
 async def test_the_oldest_are_removed_and_readers_are_told(open_jobs: Open, tmp_path: Path) -> None:

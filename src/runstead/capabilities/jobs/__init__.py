@@ -21,6 +21,7 @@ from runstead.capabilities.jobs.output.keeping import LogKeeper
 from runstead.capabilities.jobs.ports import LogSink, NoLogs, Secrets
 from runstead.capabilities.jobs.privacy import JobsPersonalData
 from runstead.capabilities.jobs.recording import TOPIC
+from runstead.capabilities.jobs.retention import Retention
 from runstead.capabilities.jobs.schedules import Schedules, ScheduleStore
 from runstead.capabilities.jobs.schedules.crontab import CarriedLine, read_crontab
 from runstead.capabilities.jobs.schedules.http import schedule_routes
@@ -84,12 +85,7 @@ def capability(
     attempts = Attempts(
         launcher=launcher,
         store=(store := JobStore(db, trail)),
-        logs=LogKeeper(
-            LogFiles(data_dir / "logs"),
-            LogIndex(db),
-            part_bytes=settings.log_part_mb * MIB,
-            parts_max=settings.log_parts,
-        ),
+        logs=(kept := _logs(settings, data_dir, db)),
         supervisor=supervisor,
         sink=logs or NoLogs(),
         clock=clock,
@@ -105,6 +101,7 @@ def capability(
     )
     templates = Templates(TemplateStore(db, trail), service, clock=clock)
     schedules = Schedules(ScheduleStore(db, trail), service, clock=clock)
+    retention = Retention(settings, store, service.forget, logs=kept.files.folder, clock=clock)
     return Capability(
         name="jobs",
         routes=(
@@ -117,7 +114,16 @@ def capability(
         services={"jobs": service, "schedules": schedules, "templates": templates},
         personal=JobsPersonalData(db, service.forget),
         checks=(HealthCheck(name="jobs", probe=service.health, critical=False),),
-        lifespan=partial(_opened, data_dir, store, service, schedules),
+        lifespan=partial(_opened, data_dir, store, service, schedules, retention),
+    )
+
+
+def _logs(settings: JobsSettings, data_dir: Path, db: Database) -> LogKeeper:
+    return LogKeeper(
+        LogFiles(data_dir / "logs"),
+        LogIndex(db),
+        part_bytes=settings.log_part_mb * MIB,
+        parts_max=settings.log_parts,
     )
 
 
@@ -143,10 +149,10 @@ def _launcher(
 
 @asynccontextmanager
 async def _opened(
-    data_dir: Path, store: JobStore, service: JobsService, schedules: Schedules
+    data_dir: Path, store: JobStore, service: JobsService, schedules: Schedules, retention: Retention
 ) -> AsyncIterator[None]:
     store.node = await asyncio.to_thread(node_id, data_dir)
-    async with service.opened(), schedules.opened():
+    async with service.opened(), schedules.opened(), retention.opened():
         yield
 
 

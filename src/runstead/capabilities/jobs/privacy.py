@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from runstead.capabilities.jobs.model import Status
+from runstead.capabilities.jobs.retention import Forget
 from runstead.capabilities.jobs.schedules.store import schedules
 from runstead.capabilities.jobs.store import attempts, jobs, places
 from runstead.capabilities.jobs.templates.store import templates
@@ -15,9 +16,6 @@ from runstead.kernel.privacy import DataClass, Person
 from runstead.platform.storage.sql import Database
 
 _UNFINISHED = tuple(status.value for status in Status if not status.is_final)
-
-#: Removes what the disk has of a job: (id, created_at, attempts).
-Forget = Callable[[str, str, int], Awaitable[None]]
 
 
 class JobsPersonalData:
@@ -28,14 +26,14 @@ class JobsPersonalData:
             name="jobs.owned",
             description="Commands that somebody started, with parameters and output.",
             kind="personal",
-            retention="until the job is removed",
+            retention="until the job is removed, at the latest after jobs.max_age_days",
             erasure="removed",
         ),
         DataClass(
             name="jobs.running",
             description="Who started a job that has not ended.",
             kind="personal",
-            retention="until the job is removed",
+            retention="until the job is removed, at the latest after jobs.max_age_days",
             erasure="anonymised",
         ),
         DataClass(

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from runstead.kernel.limits import MIB
 from runstead.platform.config import SectionSpec
 
 #: No job may ask for more, whatever the settings say.
@@ -56,6 +57,12 @@ class JobsSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             description="Jobs with a label that run at once: `NAME=VALUE` for one value, `NAME` for each value of it.",
         ),
     ] = {}
+    max_age_days: Annotated[
+        int, Meta(ge=1, le=36_500, description="Jobs that ended longer ago are removed, with their logs.")
+    ] = 180
+    max_total_bytes: Annotated[
+        int, Meta(ge=MIB, description="When all logs take more, the oldest jobs that have ended are removed.")
+    ] = 10_240 * MIB
     log_part_mb: Annotated[
         int,
         Meta(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -76,6 +76,8 @@ _OF_ATTEMPT = [column for column in attempts.c if column.name not in ("job_id", 
 _newest = sa.select(jobs, *_OF_ATTEMPT).join(
     attempts, (attempts.c.job_id == jobs.c.id) & (attempts.c.attempt == jobs.c.attempt)
 )
+
+_FINAL = [status for status in Status if status.is_final]
 
 EventOf = Callable[[Job], tuple[str, Mapping[str, Any]] | None]
 
@@ -228,10 +230,9 @@ class JobStore:
         """final → queued, as a new attempt. None when it has not ended (or is gone)."""
 
         def work(connection: sa.Connection) -> Job | None:
-            final = [status for status in Status if status.is_final]
             changed = connection.execute(
                 jobs.update()
-                .where(jobs.c.id == job_id, jobs.c.status.in_(final))
+                .where(jobs.c.id == job_id, jobs.c.status.in_(_FINAL))
                 .values(status=Status.QUEUED, attempt=jobs.c.attempt + 1, retried=retried, node=self.node)
             )
             if not changed.rowcount:
@@ -242,20 +243,43 @@ class JobStore:
 
         return await self._db.write(work)
 
+    async def remove_ended(
+        self, *, before: datetime | None = None, job_id: str | None = None, limit: int
+    ) -> list[tuple[str, str, int]]:
+        """Remove so many jobs of this server that ended before a time, or this one if it has: (id, created_at, attempts)."""
+        query = _newest.with_only_columns(jobs.c.id, jobs.c.created_at, jobs.c.attempt)
+        query = query.where(jobs.c.node == self.node, jobs.c.status.in_(_FINAL)).limit(limit)
+        if before is not None:
+            query = query.where(attempts.c.stopped_at < rfc3339(before))
+        if job_id is not None:
+            query = query.where(jobs.c.id == job_id)
+
+        def work(connection: sa.Connection) -> list[tuple[str, str, int]]:
+            found = [(row.id, row.created_at, row.attempt) for row in connection.execute(query)]
+            _delete(connection, [one for one, _, _ in found])
+            return found
+
+        return await self._db.write(work)
+
     async def delete(self, job_id: str) -> bool:
         """Remove a job that has ended. False when it has not, or is gone."""
         traced = self._trail.note("job.delete", resource=f"job:{job_id}")
 
         def work(connection: sa.Connection) -> bool:
-            final = [status for status in Status if status.is_final]
-            gone = connection.execute(jobs.delete().where(jobs.c.id == job_id, jobs.c.status.in_(final)))
-            if gone.rowcount:
-                traced(connection)
-                for table in (attempts, places):
-                    connection.execute(table.delete().where(table.c.job_id == job_id))
-            return bool(gone.rowcount)
+            ended = sa.select(jobs.c.id).where(jobs.c.id == job_id, jobs.c.status.in_(_FINAL))
+            if connection.scalar(ended) is None:
+                return False
+            _delete(connection, [job_id])
+            traced(connection)
+            return True
 
         return await self._db.write(work)
+
+
+def _delete(connection: sa.Connection, ids: Sequence[str]) -> None:
+    connection.execute(jobs.delete().where(jobs.c.id.in_(ids)))
+    for table in (attempts, places):
+        connection.execute(table.delete().where(table.c.job_id.in_(ids)))
 
 
 def _insert_attempt(connection: sa.Connection, job_id: str, attempt: int) -> None:
