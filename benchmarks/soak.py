@@ -38,6 +38,7 @@ access_log = false
 [jobs]
 concurrency = 6
 cpu_percent = 1000
+log_part_mb = 1
 [[endpoints]]
 name = "echo"
 path = "/echo"
