@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from runstead.capabilities.logs import search
 from runstead.capabilities.logs.fingerprint import GROUP_VERSION
@@ -194,9 +193,8 @@ def _claim(
     """Take an idempotency key, or find what was stored with it."""
     mine = (receipts.c.project_id == project_id) & (receipts.c.key == asked.key)
     connection.execute(sa.delete(receipts).where(mine, receipts.c.created_at < asked.since))
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     claimed = connection.execute(
-        insert(receipts)
+        _insert_of(connection)(receipts)
         .values(
             project_id=project_id,
             key=asked.key,
@@ -208,6 +206,17 @@ def _claim(
         .returning(receipts.c.key)
     ).first()
     return None if claimed is not None else _replay(connection, project_id, asked)
+
+
+def _insert_of(connection: sa.Connection) -> Callable[[sa.Table], Any]:
+    """Each database's own. Only the one that is used is loaded: PostgreSQL's takes 3 MB of an idle server on SQLite."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert
+
+        return insert
+    from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+    return sqlite_insert
 
 
 def _replay(connection: sa.Connection, project_id: int, asked: Idempotency) -> Replay | None:
