@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Final
 
 import msgspec
 from cyclopts import App, Parameter
 
-from runstead.platform.cli import Client, JsonFlag, Output, segment
+from runstead.capabilities.jobs.model import RETRY_SECONDS
+from runstead.platform.cli import Client, CliError, ExitCode, JsonFlag, Output, segment
 
 app = App(name="jobs", help="Commands with live output.")
 
+#: Lines that are asked for at once.
+LINES_AT_ONCE: Final = 5000
 _COLUMNS = ["id", "name", "status", "attempt", "created_at", "exit_code", "lines", "last_line"]
 
 
@@ -22,7 +26,11 @@ def start(
     name: str = "",
     timeout: float | None = None,
     working_dir: str | None = None,
+    env: list[str] | None = None,
+    label: list[str] | None = None,
     retries: int = 0,
+    retry_seconds: float = RETRY_SECONDS,
+    priority: int = 0,
     follow: Annotated[bool, Parameter(alias="-f")] = False,
     json: JsonFlag = False,
 ) -> int:
@@ -36,19 +44,62 @@ def start(
         Split by shell rules, run without a shell.
     timeout
         Seconds; the default is 8 h.
+    env
+        NAME=VALUE, also NAME=secret://ID; may be given often.
+    label
+        NAME=VALUE; may be given often.
     retries
         Further attempts when one fails.
+    retry_seconds
+        Before the first of them; doubled each time.
+    priority
+        Those with more go first.
     """
-    body = {"command": command, "name": name, "retries": retries}
-    body |= {
-        key: value for key, value in (("timeout", timeout), ("working_dir", working_dir)) if value is not None
+    body = {
+        "command": command,
+        "name": name,
+        "env": pairs(env),
+        "labels": pairs(label),
+        "retries": retries,
+        "retry_seconds": retry_seconds,
+        "priority": priority,
+        **_given(timeout=timeout, working_dir=working_dir),
     }
     with Client.from_environment() as client:
-        job = client.post("/api/scripts", json=body)
-        if follow:
-            return follow_job(client, job["id"])
-    Output(json=json).item(job, f"{job['id']} {job['status']}")
-    return 0
+        return _begun(client, client.post("/api/scripts", json=body), follow=follow, json=json)
+
+
+@app.command
+def rerun(
+    job: str,
+    *,
+    command: str | None = None,
+    timeout: float | None = None,
+    env: list[str] | None = None,
+    label: list[str] | None = None,
+    retries: int | None = None,
+    priority: int | None = None,
+    follow: Annotated[bool, Parameter(alias="-f")] = False,
+    json: JsonFlag = False,
+) -> int:
+    """Start a new job like this one, with what is to be different.
+
+    Example: runstead jobs rerun 0192f0c1-7b1a-7000-8000-000000000000 --env LEVEL=debug --follow
+
+    Parameters
+    ----------
+    command
+        Another command.
+    env
+        NAME=VALUE that is added or replaced; may be given often.
+    label
+        NAME=VALUE, in place of all labels; may be given often.
+    """
+    labels = None if label is None else pairs(label)
+    body = _given(command=command, timeout=timeout, labels=labels, retries=retries, priority=priority)
+    with Client.from_environment() as client:
+        made = client.post(f"/api/scripts/{segment(job)}/rerun", json={**body, "env": pairs(env)})
+        return _begun(client, made, follow=follow, json=json)
 
 
 @app.command(name="list")
@@ -82,22 +133,38 @@ def logs(
     *,
     follow: Annotated[bool, Parameter(alias="-f")] = False,
     tail: int | None = None,
+    from_: Annotated[int | None, Parameter(name="--from")] = None,
+    since: str | None = None,
+    attempt: int | None = None,
     json: JsonFlag = False,
 ) -> int:
     """Show the output of a job; with --follow also what comes, until it ends.
 
     Example: runstead jobs logs 0192f0c1-7b1a-7000-8000-000000000000 --follow
+
+    Parameters
+    ----------
+    tail
+        The last so many lines.
+    from_
+        From this line on.
+    since
+        From the first line on that is not older, as 2026-01-31T12:00:00Z.
+    attempt
+        The output of an earlier attempt.
+    json
+        A line of JSON for each.
     """
+    wanted = {"tail": tail, "from": from_, "since": since, "attempt": attempt}
     with Client.from_environment() as client:
         if follow:
-            return follow_job(client, job, tail=tail)
-        page = client.get(f"/api/scripts/{segment(job)}/logs", tail=tail)
-    output = Output(json=json)
-    if json:
-        output.value(page)
-    else:
-        for line in page["lines"]:
-            output.line(line["line"])
+            return follow_job(client, job, **wanted)
+        output = Output(json=json)
+        for line in _lines(client, job, wanted):
+            if json:
+                print(msgspec.json.encode(line).decode(), flush=True)  # noqa: T201
+            else:
+                output.line(line["line"])
     return 0
 
 
@@ -136,9 +203,45 @@ def remove(job: str, *, json: JsonFlag = False) -> None:
     Output(json=json).item({"id": job, "removed": True}, f"{job} removed")
 
 
-def follow_job(client: Client, job: str, *, tail: int | None = None) -> int:
+def pairs(texts: Sequence[str] | None) -> dict[str, str]:
+    """What was given as NAME=VALUE.
+
+    :raises CliError: one is something else.
+    """
+    found = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise CliError(f"{text!r} is not NAME=VALUE", exit_code=ExitCode.USAGE)
+        found[name] = value
+    return found
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _begun(client: Client, job: Mapping[str, Any], *, follow: bool, json: bool) -> int:
+    if follow:
+        return follow_job(client, job["id"])
+    Output(json=json).item(job, f"{job['id']} {job['status']}")
+    return 0
+
+
+def _lines(client: Client, job: str, wanted: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """All of them, page by page."""
+    asked = {**wanted, "limit": LINES_AT_ONCE}
+    while True:
+        page = client.get(f"/api/scripts/{segment(job)}/logs", **asked)
+        yield from page["lines"]
+        if page["next_from"] is None:
+            return
+        asked = {"attempt": wanted["attempt"], "from": page["next_from"], "limit": LINES_AT_ONCE}
+
+
+def follow_job(client: Client, job: str, **wanted: Any) -> int:
     """Print the output as it comes; the exit code of the job is ours."""
-    for message in client.stream(f"/api/scripts/{segment(job)}/logs", tail=tail):
+    for message in client.stream(f"/api/scripts/{segment(job)}/logs", **wanted):
         facts = msgspec.json.decode(message.data)
         if message.event == "line":
             print(facts["line"], file=sys.stderr if facts["is_error"] else sys.stdout, flush=True)

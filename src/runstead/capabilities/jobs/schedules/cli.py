@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from cyclopts import App
 
+from runstead.capabilities.jobs.cli import pairs
 from runstead.capabilities.jobs.model import RETRY_SECONDS
 from runstead.platform.cli import Client, JsonFlag, Output, segment
 
@@ -42,6 +43,7 @@ def add(
     retry_seconds: float = RETRY_SECONDS,
     priority: int = 0,
     env: list[str] | None = None,
+    label: list[str] | None = None,
     json: JsonFlag = False,
 ) -> None:
     """Start a command by the clock.
@@ -58,6 +60,8 @@ def add(
         Those with more go first.
     env
         NAME=VALUE, also NAME=secret://ID; may be given often.
+    label
+        NAME=VALUE; may be given often.
     """
     body: dict[str, Any] = {
         "cron": cron,
@@ -69,7 +73,8 @@ def add(
         "retries": retries,
         "retry_seconds": retry_seconds,
         "priority": priority,
-        "env": dict(one.split("=", 1) for one in env or [] if "=" in one),
+        "env": pairs(env),
+        "labels": pairs(label),
     }
     with Client.from_environment() as client:
         made = client.post("/api/schedules", json=body)
@@ -85,6 +90,41 @@ def times(cron: str, *, time_zone: str = "UTC", json: JsonFlag = False) -> None:
     with Client.from_environment() as client:
         found = client.get("/api/schedules/times", cron=cron, time_zone=time_zone)
     Output(json=json).item(found, "\n".join(found["next"]))
+
+
+@app.command
+def show(schedule_id: str, *, json: JsonFlag = False) -> None:
+    """Show one schedule with its next ten times.
+
+    Example: runstead schedules show 0192f0c1-7b1a-7000-8000-000000000000
+    """
+    with Client.from_environment() as client:
+        Output(json=json).value(client.get(f"/api/schedules/{segment(schedule_id)}"))
+
+
+@app.command
+def pause(schedule_id: str, *, json: JsonFlag = False) -> None:
+    """Fire it no more, until it is resumed. A job that runs goes on.
+
+    Example: runstead schedules pause 0192f0c1-7b1a-7000-8000-000000000000
+    """
+    _set(schedule_id, "paused", json=json)
+
+
+@app.command
+def resume(schedule_id: str, *, json: JsonFlag = False) -> None:
+    """Go on with the times that come.
+
+    Example: runstead schedules resume 0192f0c1-7b1a-7000-8000-000000000000
+    """
+    _set(schedule_id, "active", json=json)
+
+
+def _set(schedule_id: str, status: str, *, json: bool) -> None:
+    with Client.from_environment() as client:
+        now = client.patch(f"/api/schedules/{segment(schedule_id)}", {"status": status})
+    upcoming = f", next {now['next'][0]}" if now["next"] else ""
+    Output(json=json).item(now, f"{now['id']} {now['status']}{upcoming}")
 
 
 @app.command

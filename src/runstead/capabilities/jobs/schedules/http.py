@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from litestar import Request, Response, Router, delete, get, post, put
+from litestar import Request, Response, Router, delete, get, patch, post, put
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct
@@ -60,6 +60,12 @@ class NewSchedule(StartJob, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         ),
     ] = "skip"
     status: Literal["active", "paused"] = "active"
+
+
+class ChangeSchedule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whether it fires; its plan stays, with the values that are shown to nobody."""
+
+    status: Literal["active", "paused"]
 
 
 class ScheduleView(Struct, kw_only=True):
@@ -164,6 +170,13 @@ def _writing(schedules: Schedules, secrets: Secrets | None, clock: Clock) -> lis
         await permit(actor, data.env, secrets)
         return _view(await schedules.replace(schedule_id, _plan(data, by=str(actor))), clock)
 
+    @patch("/{schedule_id:str}", summary="Pause it, or go on", guards=[guard("schedules.write", each=True)])
+    async def change_schedule(
+        request: _AnyRequest, schedule_id: FromPath[str], data: JSONBody[ChangeSchedule]
+    ) -> ScheduleView:
+        await _permitted(schedules, request, schedule_id, "schedules.write")
+        return _view(await schedules.enable(schedule_id, enabled=data.status == "active"), clock)
+
     @delete("/{schedule_id:str}", summary="Start it no more", guards=[guard("schedules.write", each=True)])
     async def delete_schedule(request: _AnyRequest, schedule_id: FromPath[str]) -> None:
         await _permitted(schedules, request, schedule_id, "schedules.write")
@@ -174,7 +187,7 @@ def _writing(schedules: Schedules, secrets: Secrets | None, clock: Clock) -> lis
         await _permitted(schedules, request, schedule_id, "schedules.run")
         return (await schedules.run_now(schedule_id)).as_json()
 
-    return [create_schedule, replace_schedule, delete_schedule, run_schedule]
+    return [create_schedule, replace_schedule, change_schedule, delete_schedule, run_schedule]
 
 
 async def _permitted(schedules: Schedules, request: _AnyRequest, schedule_id: str, action: str) -> Schedule:

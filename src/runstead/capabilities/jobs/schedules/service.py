@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -71,6 +72,14 @@ class Schedules:
         """Another plan; its times count from now."""
         await self._jobs.prepare(_wanted(plan, "", schedule_id))
         await self._store.replace(schedule_id, plan, next_at=self._first(plan, self._clock.now()))
+        self._changed.set()
+        return await self.get(schedule_id)
+
+    async def enable(self, schedule_id: str, *, enabled: bool) -> Schedule:
+        """Pause it, or go on with the times that come."""
+        plan = replace((await self.get(schedule_id)).plan, enabled=enabled)
+        next_at = self._first(plan, self._clock.now())
+        await self._store.enable(schedule_id, enabled=enabled, next_at=next_at)
         self._changed.set()
         return await self.get(schedule_id)
 

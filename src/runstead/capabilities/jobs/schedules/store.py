@@ -98,6 +98,24 @@ class ScheduleStore:
 
         await self._db.write(work)
 
+    async def enable(self, schedule_id: str, *, enabled: bool, next_at: datetime | None) -> None:
+        """Switch it on or off; the rest of its plan stays.
+
+        :raises ScheduleNotFoundError: there is none.
+        """
+        traced = self._trail.note(
+            "schedule.change", resource=f"schedule:{schedule_id}", details={"enabled": enabled}
+        )
+        update = schedules.update().where(schedules.c.id == schedule_id)
+        update = update.values(enabled=enabled, next_at=_text(next_at), waiting=False)
+
+        def work(connection: sa.Connection) -> None:
+            if not connection.execute(update).rowcount:
+                raise ScheduleNotFoundError
+            traced(connection)
+
+        await self._db.write(work)
+
     async def delete(self, schedule_id: str) -> None:
         """:raises ScheduleNotFoundError: there is none."""
         traced = self._trail.note("schedule.delete", resource=f"schedule:{schedule_id}")

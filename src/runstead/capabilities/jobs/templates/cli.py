@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from cyclopts import App, Parameter
 
-from runstead.capabilities.jobs.cli import follow_job
+from runstead.capabilities.jobs.cli import follow_job, pairs
 from runstead.platform.cli import Client, CliError, ExitCode, JsonFlag, Output, segment
 
 app = App(name="templates", help="Named commands with typed parameters.")
@@ -91,9 +91,9 @@ def run(
     with Client.from_environment() as client:
         declared = client.get(f"/api/templates/{segment(name)}")["schema"]["properties"]
         params: dict[str, Any] = {
-            key: _read(declared.get(key, {}), value) for key, value in map(_pair, param or [])
+            key: _read(declared.get(key, {}), value) for key, value in pairs(param).items()
         }
-        for key, path in map(_pair, file or []):
+        for key, path in pairs(file).items():
             content = base64.b64encode(Path(path).read_bytes()).decode()
             params[key] = {"filename": Path(path).name, "content": content}
         job = client.post(f"/api/templates/{segment(name)}/run", json={"params": params})
@@ -112,13 +112,6 @@ def rm(name: str, *, json: JsonFlag = False) -> None:
     with Client.from_environment() as client:
         client.delete(f"/api/templates/{segment(name)}")
     Output(json=json).item({"name": name}, f"{name} is gone")
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise CliError(f"{text!r} is not NAME=VALUE", exit_code=ExitCode.USAGE)
-    return name, value
 
 
 def _read(declared: dict[str, Any], value: str) -> Any:
