@@ -194,6 +194,6 @@ def test_with_descriptors_a_secret_is_in_no_environment(
         headers = {"Accept": "text/event-stream"}
         with client.stream("GET", f"/api/scripts/{job}/logs", headers=headers) as stream:
             told = stream.read().decode()
-    assert "KEY_FILE=/dev/fd/" in told
+    assert "KEY_FILE=/proc/self/fd/" in told
     assert "***" in told
     assert CANARY not in told

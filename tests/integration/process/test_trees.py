@@ -244,7 +244,7 @@ async def test_secrets_in_open_files_are_in_no_environment(tmp_path: Path, sandb
     )
     assert end.code == 0, stderr
     assert stdout.count(b"the-value") == 2
-    assert b"KEY_FILE=/dev/fd/" in stdout
+    assert b"KEY_FILE=/proc/self/fd/" in stdout
 
 
 @GROUPS

@@ -101,6 +101,19 @@ def test_version_2_is_divided_with_its_controllers_switched_on(
     assert written["cpu.max"] == "150000 100000"
 
 
+def test_a_server_that_another_one_moved_is_not_put_deeper(tmp_path: Path) -> None:
+    root = tmp_path / "cgroup"
+    for place in ("house", "house/server"):
+        make_v2(root / place)
+    mounts = V2.format(top="/", root=root)
+    own = hierarchies(proc(tmp_path, "0::/house/server\n", mounts))
+    assert own.folders[""] == root / "house/server", "somebody else calls a group so"
+    (root / "house/runstead").mkdir()
+    (tmp_path / "again").mkdir()
+    moved = hierarchies(proc(tmp_path / "again", "0::/house/server\n", mounts))
+    assert moved.folders[""] == root / "house"
+
+
 @pytest.mark.parametrize(
     ("controllers", "mode"), [("cpu io", 0o755), ("cpu memory pids", 0o555)], ids=["no memory", "not ours"]
 )

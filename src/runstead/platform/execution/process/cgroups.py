@@ -19,13 +19,12 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from runstead.platform.execution.process.hierarchies import Hierarchy, hierarchies
+from runstead.platform.execution.process.hierarchies import FOLDER, Hierarchy, hierarchies
 from runstead.platform.execution.process.identity import Identity
 from runstead.platform.execution.process.model import ProcessLimits
 from runstead.platform.execution.process.tree import signal_each
 
-#: The folder below the server's own group, and the prefix of groups that outlive their server.
-FOLDER: Final = "runstead"
+#: The prefix of groups that outlive their server.
 KEPT: Final = "kept-"
 #: Microseconds over which a share of a processor is counted.
 PERIOD_MICROSECONDS: Final = 100_000
@@ -128,9 +127,7 @@ class ControlGroups:
 
     def __init__(self, hierarchy: Hierarchy, owner: Identity) -> None:
         self.hierarchy = hierarchy
-        self._folders = {
-            name: folder / FOLDER / str(owner) for name, folder in hierarchy.prepare(FOLDER).items()
-        }
+        self._folders = {name: folder / FOLDER / str(owner) for name, folder in hierarchy.prepare().items()}
         for folder in self._distinct():
             folder.mkdir(exist_ok=True)
             if hierarchy.version == 2:

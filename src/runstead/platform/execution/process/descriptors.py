@@ -22,7 +22,7 @@ def handed_over(launch: Launch) -> Iterator[tuple[Mapping[str, str], tuple[int, 
             open_files.append(descriptor)
             os.write(descriptor, content.encode())
             os.lseek(descriptor, 0, os.SEEK_SET)
-            env[f"{name}_FILE"] = f"/dev/fd/{descriptor}"
+            env[f"{name}_FILE"] = f"/proc/self/fd/{descriptor}"
         yield env, tuple(open_files)
     finally:
         for descriptor in open_files:

@@ -12,6 +12,8 @@ from typing import Final
 #: What we use of version 1; ``cpuacct`` counts what ``cpu`` limits.
 CONTROLLERS_V1: Final = ("cpu", "cpuacct", "memory", "pids", "blkio")
 CONTROLLERS_V2: Final = ("cpu", "memory", "pids", "io")
+#: The folder below the server's own group that holds those of its programs.
+FOLDER: Final = "runstead"
 #: The group that the server itself moves into, because a group of version 2 has either processes or groups that are limited.
 SERVER: Final = "server"
 
@@ -28,8 +30,8 @@ class Hierarchy:
     def controllers(self) -> tuple[str, ...]:
         return tuple(name for name in self.folders if name)
 
-    def prepare(self, name: str) -> Mapping[str, Path]:
-        """Make a folder of this name in each, with its controllers switched on; returns the parents.
+    def prepare(self) -> Mapping[str, Path]:
+        """Make :data:`FOLDER` in each, with its controllers switched on; returns the parents.
 
         :raises OSError: it may not be written.
         """
@@ -40,9 +42,9 @@ class Hierarchy:
         usable = {}
         for controller, folder in self.folders.items():
             try:
-                (folder / name).mkdir(exist_ok=True)
+                (folder / FOLDER).mkdir(exist_ok=True)
                 if self.version == 2:
-                    self.delegate(folder / name)
+                    self.delegate(folder / FOLDER)
             except OSError:
                 if self.version == 2 or controller in ("memory", "pids"):
                     raise
@@ -72,6 +74,9 @@ def hierarchies(proc: Path = Path("/proc/self")) -> Hierarchy:
     if "pids" in v1 and "memory" in v1:
         return Hierarchy(1, v1)
     if "" in groups and "" in mounts and (folder := _folder(mounts[""], groups[""])) is not None:
+        if folder.name == SERVER and (folder.parent / FOLDER).is_dir():
+            # Whoever started us was moved there by a server before: that one's group is ours, or they would nest for ever.
+            folder = folder.parent
         if not os.access(folder, os.W_OK) or not os.access(folder / "cgroup.procs", os.W_OK):
             raise PermissionError(errno.EACCES, f"{folder} is not the server's to divide")
         offered = (folder / "cgroup.controllers").read_text().split()
