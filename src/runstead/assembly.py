@@ -100,6 +100,7 @@ async def open_shared(settings: Settings, redactor: Any) -> AsyncIterator[Shared
             tracing = await stack.enter_async_context(Tracing(collector, redactor))
         supervisor = Supervisor()
         stack.callback(supervisor.close)
+        await supervisor.prepare()
         pool = ScriptPool(workers=settings.execution.script_workers, sandbox=settings.execution.sandbox)
         yield Shared(
             pool=await stack.enter_async_context(pool),

@@ -82,4 +82,5 @@ def _filled(path: str) -> str:
 
 
 def _short(path: Path) -> str:
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+    below = path.is_relative_to(Path.cwd()) and Path.cwd() != Path("/")
+    return str(path.relative_to(Path.cwd())) if below else str(path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -20,6 +22,7 @@ from runstead.platform.execution.process import (
     Supervisor,
     group_status,
 )
+from runstead.platform.execution.process.tree import descendants
 
 GROUPS = pytest.mark.skipif(not group_status().available, reason=group_status().reason)
 
@@ -234,6 +237,24 @@ async def test_a_clock_that_is_set_neither_ends_nor_saves_a_program(
         process = await Supervisor(clock).start(launch, on_stdout=lambda _: None, on_stderr=lambda _: None)
         clock.offset += jump
         assert (await process.wait()).limit == wanted
+
+
+def test_what_was_started_in_a_thread_is_found() -> None:
+    code = (
+        "import subprocess, threading, time\n"
+        "def work():\n"
+        "    print(subprocess.Popen(['sleep', '600']).pid, flush=True)\n"
+        "    time.sleep(600)\n"
+        "threading.Thread(target=work).start()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        child = int(program.stdout.readline())
+        try:
+            assert list(descendants(program.pid)) == [child]
+        finally:
+            program.kill()
+            os.kill(child, signal.SIGKILL)
 
 
 @BOTH

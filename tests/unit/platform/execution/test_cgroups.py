@@ -101,17 +101,29 @@ def test_version_2_is_divided_with_its_controllers_switched_on(
     assert written["cpu.max"] == "150000 100000"
 
 
-def test_a_server_that_another_one_moved_is_not_put_deeper(tmp_path: Path) -> None:
+def test_a_server_that_another_one_moved_is_not_put_deeper(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = tmp_path / "cgroup"
     for place in ("house", "house/server"):
         make_v2(root / place)
     mounts = V2.format(top="/", root=root)
     own = hierarchies(proc(tmp_path, "0::/house/server\n", mounts))
     assert own.folders[""] == root / "house/server", "somebody else calls a group so"
+    seen = tmp_path / "again"
+    seen.mkdir()
+    again = proc(seen, "0::/house/server\n", mounts)
+    # As systemd does with Delegate= and DelegateSubgroup=.
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            os,
+            "getxattr",
+            lambda path, name: b"1" if (path, name) == (root / "house", "user.delegate") else b"0",
+        )
+        assert hierarchies(again).folders[""] == root / "house"
+    assert hierarchies(again).folders[""] == root / "house/server"
     (root / "house/runstead").mkdir()
-    (tmp_path / "again").mkdir()
-    moved = hierarchies(proc(tmp_path / "again", "0::/house/server\n", mounts))
-    assert moved.folders[""] == root / "house"
+    assert hierarchies(again).folders[""] == root / "house"
 
 
 @pytest.mark.parametrize(

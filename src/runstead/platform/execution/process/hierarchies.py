@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from runstead.platform.execution.process.tree import descendants
 
 #: What we use of version 1; ``cpuacct`` counts what ``cpu`` limits.
 CONTROLLERS_V1: Final = ("cpu", "cpuacct", "memory", "pids", "blkio")
@@ -16,6 +19,8 @@ CONTROLLERS_V2: Final = ("cpu", "memory", "pids", "io")
 FOLDER: Final = "runstead"
 #: The group that the server itself moves into, because a group of version 2 has either processes or groups that are limited.
 SERVER: Final = "server"
+#: Looks for processes that are still to be moved there.
+MOVES_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +79,8 @@ def hierarchies(proc: Path = Path("/proc/self")) -> Hierarchy:
     if "pids" in v1 and "memory" in v1:
         return Hierarchy(1, v1)
     if "" in groups and "" in mounts and (folder := _folder(mounts[""], groups[""])) is not None:
-        if folder.name == SERVER and (folder.parent / FOLDER).is_dir():
-            # Whoever started us was moved there by a server before: that one's group is ours, or they would nest for ever.
+        if folder.name == SERVER and _is_delegated(folder.parent):
+            # A server before has moved whoever started us there, or systemd has (DelegateSubgroup=): they must not nest.
             folder = folder.parent
         if not os.access(folder, os.W_OK) or not os.access(folder / "cgroup.procs", os.W_OK):
             raise PermissionError(errno.EACCES, f"{folder} is not the server's to divide")
@@ -122,23 +127,20 @@ def _make_room(folder: Path) -> None:
     """
     if not (folder / "cgroup.type").exists():
         return  # the root of the whole tree may have both
-    session = os.getsid(0)
-    pids = list(map(int, (folder / "cgroup.procs").read_text().split()))
-    ours = [
-        pid for pid in pids if pid == os.getpid() or _parent(pid) == os.getpid() or _session(pid) == session
-    ]
-    if set(pids) - set(ours):
-        raise PermissionError(errno.EBUSY, f"other programs run in {folder}")
     (folder / SERVER).mkdir(exist_ok=True)
-    for pid in ours:
-        (folder / SERVER / "cgroup.procs").write_text(str(pid))
-
-
-def _parent(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except (OSError, ValueError):
-        return 0
+    # Again, for what was being started meanwhile.
+    for _ in range(MOVES_MAX):
+        pids = set(map(int, (folder / "cgroup.procs").read_text().split()))
+        if not pids:
+            return
+        ours = pids & {os.getpid(), *descendants(os.getpid())}
+        ours |= {pid for pid in pids if _session(pid) == os.getsid(0)}
+        for pid in ours:
+            with contextlib.suppress(ProcessLookupError):
+                (folder / SERVER / "cgroup.procs").write_text(str(pid))
+        if not ours:
+            break
+    raise PermissionError(errno.EBUSY, f"other programs run in {folder}")
 
 
 def _session(pid: int) -> int:
@@ -146,3 +148,13 @@ def _session(pid: int) -> int:
         return os.getsid(pid)
     except OSError:
         return -1
+
+
+def _is_delegated(folder: Path) -> bool:
+    """Whether a server of ours has divided it before, or systemd says that it may (systemd.resource-control(5), Delegate=)."""
+    if (folder / FOLDER).is_dir():
+        return True
+    try:
+        return os.getxattr(folder, "user.delegate") == b"1"
+    except OSError:
+        return False

@@ -42,6 +42,10 @@ class Supervisor:
         self._warned: set[str] = set()
         self._knows_sandbox = False
 
+    async def prepare(self) -> None:
+        """Make room for groups before anything is started, and end what a dead server left; else the first start does it."""
+        await asyncio.to_thread(control_groups)
+
     def check(self, launch: Launch) -> None:
         """Whether there is such a program at all: for a caller that will start it only later.
 

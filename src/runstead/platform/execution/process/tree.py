@@ -11,13 +11,20 @@ from pathlib import Path
 
 def descendants(pid: int) -> Iterator[int]:
     """Its children, theirs, and so on."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return
-    for child in map(int, children):
+    for child in _children(pid):
         yield child
         yield from descendants(child)
+
+
+def _children(pid: int) -> Iterator[int]:
+    """Each thread has those that it started (proc(5))."""
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return
+    for thread in threads:
+        with contextlib.suppress(OSError):
+            yield from map(int, (thread / "children").read_text().split())
 
 
 def marked(mark: str) -> Iterator[int]:
