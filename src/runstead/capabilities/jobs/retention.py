@@ -59,23 +59,24 @@ class Retention:
         """Remove what is too old, then what is too much; how many jobs went."""
         before = self._clock.now() - timedelta(days=self._settings.max_age_days)
         removed = 0
-        while batch := await self._store.remove_ended(before=before, limit=BATCH_JOBS):
-            removed += await self._forgotten(batch)
+        while old := await self._store.ended_before(before, limit=BATCH_JOBS):
+            removed += await self._remove(old)
         sizes = await asyncio.to_thread(sizes_of, self._logs)
         left = sum(sizes.values()) - self._settings.max_total_bytes
         # The ids of jobs are in the order of their making.
         for job_id in sorted(sizes):
             if left <= 0:
                 break
-            if gone := await self._store.remove_ended(job_id=job_id, limit=1):
-                removed += await self._forgotten(gone)
+            if await self._remove([job_id]):
+                removed += 1
                 left -= sizes[job_id]
         return removed
 
-    async def _forgotten(self, batch: Sequence[tuple[str, str, int]]) -> int:
-        for job in batch:
+    async def _remove(self, ids: Sequence[str]) -> int:
+        gone = await self._store.remove_ended(ids)
+        for job in gone:
             await self._forget(*job)
-        return len(batch)
+        return len(gone)
 
 
 def sizes_of(logs: Path) -> dict[str, int]:

@@ -243,43 +243,40 @@ class JobStore:
 
         return await self._db.write(work)
 
-    async def remove_ended(
-        self, *, before: datetime | None = None, job_id: str | None = None, limit: int
-    ) -> list[tuple[str, str, int]]:
-        """Remove so many jobs of this server that ended before a time, or this one if it has: (id, created_at, attempts)."""
-        query = _newest.with_only_columns(jobs.c.id, jobs.c.created_at, jobs.c.attempt)
-        query = query.where(jobs.c.node == self.node, jobs.c.status.in_(_FINAL)).limit(limit)
-        if before is not None:
-            query = query.where(attempts.c.stopped_at < rfc3339(before))
-        if job_id is not None:
-            query = query.where(jobs.c.id == job_id)
+    async def ended_before(self, moment: datetime, *, limit: int) -> list[str]:
+        """So many jobs of this server that ended before a time."""
+        old = (
+            (jobs.c.node == self.node) & jobs.c.status.in_(_FINAL) & (attempts.c.stopped_at < rfc3339(moment))
+        )
+        query = _newest.with_only_columns(jobs.c.id).where(old).limit(limit)
+        return await self._db.read(lambda connection: list(connection.scalars(query)))
 
-        def work(connection: sa.Connection) -> list[tuple[str, str, int]]:
-            found = [(row.id, row.created_at, row.attempt) for row in connection.execute(query)]
-            _delete(connection, [one for one, _, _ in found])
-            return found
-
-        return await self._db.write(work)
+    async def remove_ended(self, ids: Sequence[str]) -> list[tuple[str, str, int]]:
+        """Remove those of these that are this server's and have ended: (id, created_at, attempts) of each that is gone."""
+        mine = jobs.c.id.in_(ids) & (jobs.c.node == self.node)
+        return await self._db.write(lambda connection: _delete_ended(connection, mine))
 
     async def delete(self, job_id: str) -> bool:
         """Remove a job that has ended. False when it has not, or is gone."""
         traced = self._trail.note("job.delete", resource=f"job:{job_id}")
 
         def work(connection: sa.Connection) -> bool:
-            ended = sa.select(jobs.c.id).where(jobs.c.id == job_id, jobs.c.status.in_(_FINAL))
-            if connection.scalar(ended) is None:
-                return False
-            _delete(connection, [job_id])
-            traced(connection)
-            return True
+            gone = _delete_ended(connection, jobs.c.id == job_id)
+            if gone:
+                traced(connection)
+            return bool(gone)
 
         return await self._db.write(work)
 
 
-def _delete(connection: sa.Connection, ids: Sequence[str]) -> None:
-    connection.execute(jobs.delete().where(jobs.c.id.in_(ids)))
+def _delete_ended(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[tuple[str, str, int]]:
+    """Whether one has ended is looked at as it is deleted: meanwhile somebody may have started it again."""
+    delete = jobs.delete().where(which, jobs.c.status.in_(_FINAL))
+    found = connection.execute(delete.returning(jobs.c.id, jobs.c.created_at, jobs.c.attempt)).all()
+    ids = [row.id for row in found]
     for table in (attempts, places):
         connection.execute(table.delete().where(table.c.job_id.in_(ids)))
+    return [(row.id, row.created_at, row.attempt) for row in found]
 
 
 def _insert_attempt(connection: sa.Connection, job_id: str, attempt: int) -> None:
