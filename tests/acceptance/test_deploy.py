@@ -19,7 +19,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     assert installed.count("/opt/runstead/bin/runstead ") == 1
     here = Path(sys.executable).parent / "runstead"
     (tmp_path / "runstead.service").write_text(installed.replace("/opt/runstead/bin/runstead ", f"{here} "))
-    verify = ["systemd-analyze", "verify", tmp_path / "runstead.service"]
+    verify = ["systemd-analyze", "verify", str(tmp_path / "runstead.service")]
 
     def told() -> list[str]:
         ran = subprocess.run(verify, capture_output=True, text=True, timeout=60, check=False)

@@ -124,6 +124,29 @@ async def test_who_changes_a_plan_or_a_template_gets_their_own_secrets_and_not_t
     assert f'"line":"{len("short")}"' in await output(owner, ran.json()["id"])
 
 
+@pytest.mark.req("SEC-005")
+async def test_a_template_of_somebody_who_was_erased_opens_nobodys_own_secrets(world: House) -> None:
+    owner, stranger, root = (world.clients[name] for name in ("owner", "stranger", "admin"))
+    for name, client in (("owner", owner), ("stranger", stranger)):
+        own = {"scope": f"user:{world.ids[name]}"}
+        made = await client.post("/editor/api/secrets", params=own, json={"id": "key", "value": CANARY})
+        assert made.status_code == 201
+    definition = {"command": "printenv KEY", "env": {"KEY": "secret://key"}}
+    made = await owner.post("/api/templates", json={"name": "shows", "definition": definition})
+    assert made.status_code == 201
+    plan = {**definition, "cron": "@yearly"}
+    schedule = (await owner.post("/api/schedules", json=plan)).json()["id"]
+    erased = await root.post(f"/api/privacy/people/{world.ids['owner']}/erase")
+    assert erased.json()["complete"], erased.text
+    for client, path in ((stranger, "/api/templates/shows/run"), (root, f"/api/schedules/{schedule}/run")):
+        ran = await client.post(path)
+        assert ran.status_code == 201, ran.text
+        await output(client, ran.json()["id"])
+        job = (await client.get(f"/api/scripts/{ran.json()['id']}")).json()
+        assert (job["status"], job["lines"]) == ("failed", 0)
+        assert "secret" in job["reason"]
+
+
 async def test_a_secret_that_went_fails_the_job_and_says_why(world: House) -> None:
     owner = world.clients["owner"]
     assert (await owner.post("/editor/api/secrets", json={"id": "key", "value": CANARY})).status_code == 201

@@ -41,8 +41,8 @@ class NewJob:
     id: str = ""
     #: Variables whose values are written down nowhere.
     given: Mapping[str, str] = field(default_factory=dict)
-    #: Whose secrets its environment names; default: those of its owner.
-    secrets_of: str = ""
+    #: Whose secrets its environment names, empty for nobody's own; default: those of its owner.
+    secrets_of: str | None = None
     #: Already split, where the command is only for people to read.
     argv: tuple[str, ...] = ()
 
@@ -119,7 +119,7 @@ class Preparer:
             retry_seconds=wanted.retry_seconds,
             priority=wanted.priority,
             owner=wanted.owner,
-            secrets_of=wanted.secrets_of or wanted.owner,
+            secrets_of=wanted.owner if wanted.secrets_of is None else wanted.secrets_of,
             template=wanted.template,
             rerun_of=wanted.rerun_of,
         )

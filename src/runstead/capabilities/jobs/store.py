@@ -323,7 +323,7 @@ def _job(row: sa.Row[Any]) -> Job:
             "labels": json.loads(facts["labels"]),
             "status": Status(facts["status"]),
             "owner": facts["owner"] or "",
-            "secrets_of": facts["secrets_of"] or facts["owner"] or "",
+            "secrets_of": (facts["owner"] or "") if facts["secrets_of"] is None else facts["secrets_of"],
             "priority": facts["priority"] or 0,
             "retry_seconds": RETRY_SECONDS if facts["retry_seconds"] is None else facts["retry_seconds"],
         }
