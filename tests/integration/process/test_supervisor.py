@@ -45,10 +45,21 @@ async def begin(
     sandbox: SandboxMode,
     output: Output | None = None,
     stdin: bytes | None = None,
+    run_id: str = "",
     **more: Any,
 ) -> RunningProcess:
     output = output or Output()
-    launch = Launch(argv=argv, working_dir=tmp_path, env=PATH, sandbox=sandbox, stdin=stdin, **more)
+    marked = {"RUN": run_id} if run_id else {}
+    mark = f"RUN={run_id}" if run_id else ""
+    launch = Launch(
+        argv=argv,
+        working_dir=tmp_path,
+        env={**PATH, **marked},
+        sandbox=sandbox,
+        stdin=stdin,
+        mark=mark,
+        **more,
+    )
     return await Supervisor().start(launch, on_stdout=output.stdout.extend, on_stderr=output.stderr.extend)
 
 
@@ -285,7 +296,8 @@ asyncio.run(main())
             sys.executable, "-c", code, str(tmp_path), stdout=asyncio.subprocess.PIPE
         )
         assert server.stdout is not None
-        assert b"ready" in await server.stdout.readline()
+        while b"ready" not in (line := await server.stdout.readline()):
+            assert line, "it ended"
         server.send_signal(signal.SIGKILL)
         await server.wait()
         for _ in range(500):

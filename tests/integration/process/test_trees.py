@@ -65,6 +65,14 @@ def python(*arguments: str) -> tuple[str, ...]:
     return ("/usr/bin/env", "python3", "-S", "-c", *arguments)
 
 
+def state_of(pid: int) -> str:
+    """As in proc(5), field 3 of stat."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
 @BOTH
 @pytest.mark.parametrize("parent", ["goes", "stays"])
 async def test_a_daemon_that_hides_ends_with_its_program(
@@ -72,7 +80,12 @@ async def test_a_daemon_that_hides_ends_with_its_program(
 ) -> None:
     marker, told = f"daemon-{os.getpid()}-{time.monotonic_ns()}", tmp_path / "told"
     process = await begin(
-        tmp_path, *python(DAEMON, str(told), marker, parent), sandbox=sandbox, writable=(tmp_path,)
+        tmp_path,
+        *python(DAEMON, str(told), marker, parent),
+        sandbox=sandbox,
+        writable=(tmp_path,),
+        # By which it is found where there are no groups.
+        run_id=marker,
     )
     while parent == "stays" and not told.exists():
         os.sched_yield()
@@ -105,7 +118,10 @@ async def test_a_daemon_is_found_by_its_mark_where_there_are_no_groups(
 
 @BOTH
 async def test_a_group_that_stops_itself_is_ended_too(tmp_path: Path, sandbox: SandboxMode) -> None:
-    process = await begin(tmp_path, "sh", "-c", "kill -STOP $$; sleep 600", sandbox=sandbox)
+    marker = f"stops-{os.getpid()}-{time.monotonic_ns()}"
+    process = await begin(tmp_path, "sh", "-c", "kill -STOP $$; sleep 600", marker, sandbox=sandbox)
+    while not any(state_of(pid) == "T" for pid in alive(marker)):
+        os.sched_yield()
     await process.kill(grace_seconds=0.1)
     assert (await process.wait()).signal == "SIGKILL"
 
