@@ -19,12 +19,19 @@ pytestmark = pytest.mark.req("JOBS-001")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path_factory.mktemp("house")) as server:
+    config = "[jobs]\ncpu_percent = 1000\nlog_part_mb = 1\nlog_parts = 2\n"
+    with ServerProcess(tmp_path_factory.mktemp("house"), config=config) as server:
         yield server
 
 
 def cli(server: ServerProcess, *arguments: str, code: int = 0) -> str:
-    ran = subprocess.run(
+    ran = run(server, *arguments)
+    assert ran.returncode == code, ran.stdout + ran.stderr
+    return ran.stdout if code == 0 else ran.stderr
+
+
+def run(server: ServerProcess, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-m", "runstead", *arguments],
         capture_output=True,
         text=True,
@@ -37,8 +44,6 @@ def cli(server: ServerProcess, *arguments: str, code: int = 0) -> str:
             "RUNSTEAD_ADMIN_TOKEN": server.admin_token,
         },
     )
-    assert ran.returncode == code, ran.stdout + ran.stderr
-    return ran.stdout if code == 0 else ran.stderr
 
 
 def as_json(server: ServerProcess, *arguments: str) -> Any:
@@ -80,6 +85,17 @@ def test_a_job_is_started_as_asked_and_its_whole_output_is_shown(server: ServerP
     (second, *_) = as_json(server, "jobs", "list", "--limit", "2")["jobs"]
     assert (second["rerun_of"], second["labels"], second["priority"]) == (job["id"], {"db": "other"}, 7)
     assert "NAME=VALUE" in cli(server, "jobs", "start", "true", "--env", "LEVEL", code=2)
+
+
+def test_what_is_gone_of_a_long_log_is_told(server: ServerProcess) -> None:
+    command = "python3 -c 'for n in range(60_000): print(n, 60 * chr(120))'"
+    job = as_json(server, "jobs", "start", command)["id"]
+    cli(server, "jobs", "logs", job, "--follow")
+    shown = run(server, "jobs", "logs", job)
+    lines = shown.stdout.splitlines()
+    assert lines[-1].startswith("59999 ")
+    assert shown.stderr == f"... {60_000 - len(lines)} lines passed over ...\n"
+    assert 0 < len(lines) < 60_000
 
 
 def test_earlier_attempts_keep_their_output(server: ServerProcess) -> None:

@@ -159,8 +159,11 @@ def logs(
     with Client.from_environment() as client:
         if follow:
             return follow_job(client, job, **wanted)
-        output = Output(json=json)
+        output, expected = Output(json=json), from_ or 1
         for line in _lines(client, job, wanted):
+            if line["seq"] > expected and tail is None and since is None:
+                _tell_missed(line["seq"] - expected)
+            expected = line["seq"] + 1
             if json:
                 print(msgspec.json.encode(line).decode(), flush=True)  # noqa: T201
             else:
@@ -239,6 +242,10 @@ def _lines(client: Client, job: str, wanted: Mapping[str, Any]) -> Iterator[Mapp
         asked = {"attempt": wanted["attempt"], "from": page["next_from"], "limit": LINES_AT_ONCE}
 
 
+def _tell_missed(lines: int) -> None:
+    print(f"... {lines} lines passed over ...", file=sys.stderr, flush=True)  # noqa: T201
+
+
 def follow_job(client: Client, job: str, **wanted: Any) -> int:
     """Print the output as it comes; the exit code of the job is ours."""
     for message in client.stream(f"/api/scripts/{segment(job)}/logs", **wanted):
@@ -246,7 +253,7 @@ def follow_job(client: Client, job: str, **wanted: Any) -> int:
         if message.event == "line":
             print(facts["line"], file=sys.stderr if facts["is_error"] else sys.stdout, flush=True)
         elif message.event == "missed":
-            print(f"... {facts['missed']} lines passed over ...", file=sys.stderr, flush=True)  # noqa: T201
+            _tell_missed(facts["missed"])
         elif message.event == "end":
             code = facts["exit_code"]
             return code if code is not None else 1
