@@ -95,11 +95,7 @@ class Group:
 
     def cpu_seconds(self) -> float | None:
         """The processor time of all its processes, also of those that have ended."""
-        if self.version == 2:
-            found = _numbers(self.folders[""] / "cpu.stat").get("usage_usec")
-            return None if found is None else found / 1e6
-        nanoseconds = _number(self.folders, "cpuacct", "cpuacct.usage")
-        return None if nanoseconds is None else nanoseconds / 1e9
+        return _cpu_v2(self.folders[""]) if self.version == 2 else _cpu_v1(self.folders)
 
     def remove(self) -> None:
         """Forget it; what still runs in it is left alone, and so is the group then."""
@@ -264,11 +260,20 @@ def _quota(percent: int) -> int:
     return PERIOD_MICROSECONDS * percent // 100
 
 
+def _cpu_v1(folders: Mapping[str, Path]) -> float | None:
+    nanoseconds = _number(folders, "cpuacct", "cpuacct.usage")
+    return None if nanoseconds is None else nanoseconds / 1e9
+
+
+def _cpu_v2(folder: Path) -> float | None:
+    microseconds = _numbers(folder / "cpu.stat").get("usage_usec")
+    return None if microseconds is None else microseconds / 1e6
+
+
 def _usage_v2(folder: Path) -> Usage:
-    cpu = _numbers(folder / "cpu.stat").get("usage_usec")
     transferred = [word for word in _text(folder / "io.stat").split() if "=" in word]
     return Usage(
-        cpu_seconds=None if cpu is None else cpu / 1e6,
+        cpu_seconds=_cpu_v2(folder),
         memory_peak_bytes=_number({"": folder}, "", "memory.peak"),
         read_bytes=_sum(transferred, "rbytes=") if (folder / "io.stat").exists() else None,
         written_bytes=_sum(transferred, "wbytes=") if (folder / "io.stat").exists() else None,
@@ -278,12 +283,11 @@ def _usage_v2(folder: Path) -> Usage:
 
 
 def _usage_v1(folders: Mapping[str, Path]) -> Usage:
-    cpu = _number(folders, "cpuacct", "cpuacct.usage")
     nothing = Path("/nonexistent")
     lines = _text(folders.get("blkio", nothing) / "blkio.throttle.io_service_bytes").splitlines()
     moved = [f"{words[1]}={words[2]}" for words in map(str.split, lines) if len(words) == 3]
     return Usage(
-        cpu_seconds=None if cpu is None else cpu / 1e9,
+        cpu_seconds=_cpu_v1(folders),
         memory_peak_bytes=_number(folders, "memory", "memory.max_usage_in_bytes"),
         read_bytes=_sum(moved, "Read=") if "blkio" in folders else None,
         written_bytes=_sum(moved, "Write=") if "blkio" in folders else None,
