@@ -247,14 +247,40 @@ def _tell_missed(lines: int) -> None:
 
 
 def follow_job(client: Client, job: str, **wanted: Any) -> int:
-    """Print the output as it comes; the exit code of the job is ours."""
+    """Print the output as it comes; the exit code of the job is ours.
+
+    The server passes lines over when we are too slow for a job that prints fast; its log has them, and they are fetched.
+    """
+    known = wanted.get("tail") is None and wanted.get("since") is None
+    expected = (wanted.get("from") or 1) if known else None
     for message in client.stream(f"/api/scripts/{segment(job)}/logs", **wanted):
         facts = msgspec.json.decode(message.data)
         if message.event == "line":
-            print(facts["line"], file=sys.stderr if facts["is_error"] else sys.stdout, flush=True)
+            _print(facts)
+            expected = facts["seq"] + 1
         elif message.event == "missed":
-            _tell_missed(facts["missed"])
+            missed = facts["missed"]
+            if expected is not None:
+                missed -= _catch_up(client, job, wanted.get("attempt"), expected, expected + missed)
+                expected += facts["missed"]
+            if missed:
+                _tell_missed(missed)
         elif message.event == "end":
             code = facts["exit_code"]
             return code if code is not None else 1
     return 1
+
+
+def _catch_up(client: Client, job: str, attempt: int | None, first: int, until: int) -> int:
+    """Print these lines, so far as they are still kept; how many."""
+    printed = 0
+    for line in _lines(client, job, {"attempt": attempt, "from": first}):
+        if line["seq"] >= until:
+            break
+        _print(line)
+        printed += 1
+    return printed
+
+
+def _print(line: Mapping[str, Any]) -> None:
+    print(line["line"], file=sys.stderr if line["is_error"] else sys.stdout, flush=True)
