@@ -55,7 +55,7 @@ async def test_a_stop_lets_requests_finish_ends_streams_and_takes_nothing_new(en
             await running.connect()
         assert (await slow).json() == {"slow": True}
         assert await running.ended() == 0
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 14
     assert "events closed" in running.lines
     assert running.lines[-1] == "stopped"
     assert not [
@@ -73,7 +73,7 @@ async def test_what_does_not_finish_in_time_is_cut(engine: str) -> None:
         await running.printed("slow began")
         began = running.terminate()
         assert await running.ended() == 0
-        assert 0.9 < time.monotonic() - began < 5
+        assert 0.9 < time.monotonic() - began < 20
     assert "slow cut" in running.lines
     assert running.lines[-1] == "stopped"
 
@@ -186,7 +186,7 @@ async def test_granian_does_not_wait_for_a_head_that_does_not_come() -> None:
             began = time.monotonic()
             _, closed = await running.answer(beginning)
             assert closed
-            assert 0.5 < time.monotonic() - began < 10
+            assert 0.5 < time.monotonic() - began < 20
 
 
 @each_engine

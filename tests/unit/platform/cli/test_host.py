@@ -1,8 +1,7 @@
-"""How the command line ends, and what it costs to start."""
+"""How the command line ends, and what it loads to start."""
 
 import subprocess
 import sys
-import time
 
 import pytest
 from tests.unit.platform.cli.conftest import Shell
@@ -125,14 +124,3 @@ def test_a_reader_that_goes_away_ends_the_command_in_silence() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(timeout=30) == 0
-
-
-def test_version_answers_within_a_quarter_of_a_second() -> None:
-    program = "from runstead.platform.cli import build_cli; build_cli({}).run(['version'])"
-    seconds = []
-    for _ in range(5):
-        begun = time.perf_counter()
-        subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-        seconds.append(time.perf_counter() - begun)
-    # The best of five: what is measured is the program, not what else the machine does.
-    assert min(seconds) < 0.25

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import base64
 import json
-import time
+import timeit
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import msgspec
@@ -113,17 +114,18 @@ def test_a_value_that_contains_itself_ends() -> None:
     assert "hunter22" not in str(Redactor("hunter22").scrub(loop))
 
 
-def test_a_line_without_secrets_costs_microseconds_even_with_many_of_them() -> None:
-    redactor = Redactor(*(f"secret-{number * 7919:016x}" for number in range(200)))
+def test_two_hundred_secrets_do_not_cost_a_line_two_hundred_times_as_much_as_one() -> None:
+    one, *others = (f"secret-{number * 7919:016x}" for number in range(200))
     line = json.dumps(
         {"message": "request", "path": "/api/jobs", "request_id": "0190b6a5", "n": list(range(40))}
     )
-    redactor.matches(line)
-    began = time.perf_counter()
-    for _ in range(100):
-        redactor.matches(line)
-    # A plain alternation takes 0.7 ms; this takes 0.02. The limit is for slow machines.
-    assert (time.perf_counter() - began) / 100 < 0.0005
+    alone, many = Redactor(one), Redactor(one, *others)
+    # They cost about the same; a plain alternation of all would cost seventy times as much.
+    assert _best_seconds(lambda: many.matches(line)) < 20 * _best_seconds(lambda: alone.matches(line))
+
+
+def _best_seconds(work: Callable[[], object]) -> float:
+    return min(timeit.repeat(work, number=10, repeat=20))
 
 
 secrets = st.text(min_size=SECRET_CHARS_MIN, max_size=40)

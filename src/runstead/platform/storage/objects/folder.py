@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import stat
 import threading
@@ -211,8 +212,10 @@ class FolderObjects:
         self._swept = True
         oldest = time.time() - TEMPORARY_SECONDS_MAX
         for one in folder.iterdir():
-            if one.lstat().st_mtime < oldest:
-                one.unlink(missing_ok=True)
+            # Those that write meanwhile remove theirs.
+            with contextlib.suppress(FileNotFoundError):
+                if one.lstat().st_mtime < oldest:
+                    one.unlink()
 
 
 def _read(path: Path) -> bytes:

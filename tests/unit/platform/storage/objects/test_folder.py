@@ -159,6 +159,24 @@ async def test_what_a_crash_left_is_never_listed_and_is_swept_when_it_is_old(roo
     assert files(root) == [".tmp/new", "a"]
 
 
+async def test_what_others_finish_while_it_sweeps_is_passed_over(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = root / folder.TEMPORARY
+    temporary.mkdir(parents=True)
+    (temporary / "theirs").touch()
+    look = Path.lstat
+
+    def look_late(path: Path) -> os.stat_result:
+        (temporary / "theirs").unlink(missing_ok=True)
+        return look(path)
+
+    monkeypatch.setattr(Path, "lstat", look_late)
+    store = FolderObjects(root)
+    await store.create("a", b"x")
+    assert await store.get("a") == b"x"
+
+
 async def test_objects_and_folders_belong_to_their_owner_alone(store: FolderObjects, root: Path) -> None:
     await store.create("a/b", b"x")
     assert mode(root) == 0o700
