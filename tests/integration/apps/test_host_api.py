@@ -368,7 +368,7 @@ async def test_waiting_is_not_running_and_spinning_is_stopped(town: Town, others
     assert time.monotonic() - began > 2, "two seconds of waiting, twice the time that a script may run"
     began = time.monotonic()
     assert (await town.host.client.get("/spins")).status_code == 504
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 10
     assert (await town.host.client.get("/waits", params={"url": f"{others.url}/x"})).text == "waited"
 
 
