@@ -195,7 +195,7 @@ def locked_by_another(db: Database) -> Iterator[None]:
 async def test_a_write_lock_of_another_process_is_waited_for_once_and_not_by_each(db: Database) -> None:
     await db.write(sql("PRAGMA busy_timeout = 200"))
     with locked_by_another(db):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             results = await all_of([asyncio.create_task(db.write(insert(number))) for number in range(50)])
     assert {type(one) for one in results} == {DatabaseBusyError}
     await db.write(insert(1))
