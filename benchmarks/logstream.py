@@ -176,7 +176,7 @@ async def seeking() -> None:
                     f"  {form:<7} {what:<10} median {statistics.median(taken):6.1f} ms, slowest {max(taken):6.1f} ms"
                 )
         print(f"  memory of the server: {before:.0f} MB before, {memory_mb(server.pid):.0f} MB at most")
-        size = sum(path.stat().st_size for path in server.folder.glob("data/logs/*/*.zst"))
+        size = sum(path.stat().st_size for path in server.folder.glob("data/logs/**/*.zst"))
         print(f"  packed: {size / 1e6:.1f} MB")
 
 

@@ -40,10 +40,10 @@ def _pack(path: Path, draft: Path) -> list[Place]:
     compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
     places, start = [], 0
     with path.open("rb") as source, draft.open("wb") as file:
-        while lines := source.readlines(PLACE_BYTES):
+        # Not line by line: that would hold up the interpreter, and this is done while jobs print.
+        while data := source.read(PLACE_BYTES) + source.readline():
             if start:
-                places.append(_place(lines, start, file.tell()))
-            data = b"".join(lines)
+                places.append(_place(data, start, file.tell()))
             file.write(compressor.compress(data))
             start += len(data)
         file.flush()
@@ -51,9 +51,9 @@ def _pack(path: Path, draft: Path) -> list[Place]:
     return [place for place in places if place is not None]
 
 
-def _place(lines: list[bytes], start: int, packed_start: int) -> Place | None:
+def _place(data: bytes, start: int, packed_start: int) -> Place | None:
     try:
-        first = Line.decode(lines[0])
+        first = Line.decode(data[: data.find(b"\n") + 1])
     except ValueError:
         return None
     return Place(first_seq=first.seq, first_at=first.at, start=start, packed_start=packed_start)
