@@ -217,6 +217,7 @@ def processes(pid: int) -> Iterator[tuple[str, bytes]]:
             continue
 
 
+@pytest.mark.req("EP-007")
 @pytest.mark.req("SEC-005")
 @pytest.mark.req("SEC-010")
 @pytest.mark.timeout(180)

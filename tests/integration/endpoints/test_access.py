@@ -26,6 +26,7 @@ class SteppedClock(SystemClock):
         return self.seconds
 
 
+@pytest.mark.req("EP-002")
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -57,6 +58,7 @@ async def test_without_a_password_everyone_on_loopback_may_call(tmp_path: Path) 
             assert (await served.client.post("/a", headers=headers)).status_code == 200
 
 
+@pytest.mark.req("EP-002")
 async def test_the_right_password_is_refused_too_while_locked_and_admitted_after(tmp_path: Path) -> None:
     clock = SteppedClock()
     script = shell(tmp_path, "echo '{}'")
@@ -78,6 +80,7 @@ async def test_the_right_password_is_refused_too_while_locked_and_admitted_after
         assert (await served.client.post("/a", headers=dict(AS_OPERATOR))).status_code == 200
 
 
+@pytest.mark.req("EP-002")
 async def test_of_fifty_parallel_guesses_no_more_than_the_attempts_are_tried(tmp_path: Path) -> None:
     runs = RunsSettings(lockout_attempts=3)
     script = shell(tmp_path, "echo '{}'")

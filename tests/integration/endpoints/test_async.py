@@ -132,6 +132,7 @@ async def test_parameters_have_to_fit_before_the_program_starts(tmp_path: Path) 
         assert "202" in described["responses"]
 
 
+@pytest.mark.req("EP-001")
 @pytest.mark.parametrize(
     "schema",
     [

@@ -19,6 +19,8 @@ json.dump({"results": [request]}, sys.stdout)
 """
 
 
+@pytest.mark.req("EP-005")
+@pytest.mark.req("EP-008")
 async def test_a_program_gets_the_call_on_stdin_and_its_stdout_is_the_answer(tmp_path: Path) -> None:
     script = python(tmp_path, ECHO)
     async with world(tmp_path, [declare(script, path="/users/{user}/mail", name="mail")]) as served:
@@ -51,6 +53,7 @@ async def test_a_call_needs_no_body(tmp_path: Path, method: str) -> None:
     assert response.json()["results"][0]["entry_ids"] == []
 
 
+@pytest.mark.req("EP-004")
 @pytest.mark.parametrize(
     ("name", "body", "fields", "status", "code", "details"),
     [
@@ -137,6 +140,7 @@ async def test_every_bad_end_of_a_program_has_its_code_and_leaves_a_folder(
     assert result["status"] == ("failed" if code in ("E_SCRIPT_EXIT", "E_SCRIPT_OUTPUT") else "limited")
 
 
+@pytest.mark.req("EP-009")
 async def test_a_memory_hog_is_stopped_by_the_kernel(tmp_path: Path) -> None:
     script = python(tmp_path, "x = b'x' * (1 << 30)\nprint('{}')")
     async with world(tmp_path, [declare(script, max_memory_mb=64)]) as served:
@@ -164,12 +168,14 @@ async def test_what_a_program_leaves_running_is_ended_and_holds_up_nobody(tmp_pa
         await until(lambda: processes(mark) == [])
 
 
+@pytest.mark.req("EP-003")
 async def test_a_timeout_ends_the_whole_tree(tmp_path: Path) -> None:
     mark = f"{uuid.uuid4().int}"
     body = f"sleep {mark} & (trap '' TERM; sleep {mark}) & wait"
     async with world(tmp_path, [declare(shell(tmp_path, body), timeout_ms=300)]) as served:
         response = await served.client.post("/a")
         assert response.status_code == 504
+        assert response.json()["error"]["code"] == "E_SCRIPT_TIMEOUT"
         await until(lambda: processes(mark) == [])
 
 

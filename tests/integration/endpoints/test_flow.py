@@ -219,6 +219,7 @@ print(json.dumps({"results": [found, (here / "beside.txt").read_text()]}))
     assert not any("/data/" in path and not path.endswith("/kept") for path in found)
 
 
+@pytest.mark.req("EP-009")
 @pytest.mark.skipif(not sandbox_status().available, reason=sandbox_status().reason)
 @pytest.mark.parametrize(("network", "reached"), [(False, False), (True, True)])
 async def test_a_program_has_a_network_only_when_its_declaration_says_so(

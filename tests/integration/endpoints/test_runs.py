@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from tests.integration.endpoints.conftest import SECRET, declare, python, shell, world
 
 from runstead.capabilities.endpoints import RunsSettings
@@ -16,6 +17,7 @@ from runstead.kernel.events import Event
 from runstead.platform.storage.sql import Outbox
 
 
+@pytest.mark.req("EP-010")
 async def test_a_run_leaves_a_folder_with_all_that_happened(tmp_path: Path) -> None:
     script = shell(
         tmp_path, 'echo kept > "$RUNSTEAD_ARTIFACTS/a.txt"; echo note >&2; echo "{\\"results\\": [1]}"'
@@ -51,6 +53,7 @@ async def test_a_run_leaves_a_folder_with_all_that_happened(tmp_path: Path) -> N
     assert result["max_rss_bytes"] is not None
 
 
+@pytest.mark.req("EP-007")
 async def test_no_secret_is_left_in_a_folder_a_log_line_or_an_answer_of_failure(tmp_path: Path) -> None:
     script = python(
         tmp_path,

@@ -39,6 +39,7 @@ while True:
 """
 
 
+@pytest.mark.req("EP-009")
 @GROUPS
 @pytest.mark.parametrize(
     ("body", "fields", "limit"),
@@ -84,6 +85,7 @@ async def test_one_line_of_64_mib_is_an_answer_where_it_is_allowed(tmp_path: Pat
     assert len(answer.json()["results"][0]) == size
 
 
+@pytest.mark.req("EP-009")
 @SEALED
 async def test_from_inside_there_is_nothing_to_see(tmp_path: Path) -> None:
     secret = tmp_path / "beside"

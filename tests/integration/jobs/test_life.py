@@ -83,12 +83,14 @@ async def test_the_end_of_the_program_is_the_final_state(
         assert {name: job[name] for name in facts} == facts
 
 
+@pytest.mark.req("JOBS-002")
 async def test_a_job_that_runs_too_long_is_timed_out_with_its_children(open_jobs: Open) -> None:
     async with open_jobs() as client:
         job = await ended(client, await start(client, "sh -c 'sleep 600 & sleep 600'", timeout=0.3))
         assert (job["status"], job["reason"]) == ("timed_out", "limit: wall")
 
 
+@pytest.mark.req("JOBS-006")
 async def test_kill_ends_a_tree_that_ignores_term(open_jobs: Open) -> None:
     async with open_jobs() as client:
         job_id = await start(
@@ -144,6 +146,7 @@ async def until_status(
     return seen
 
 
+@pytest.mark.req("JOBS-006")
 async def test_restart_is_a_new_attempt_and_the_earlier_log_stays(open_jobs: Open, tmp_path: Path) -> None:
     async with open_jobs() as client:
         code = "import pathlib; p = pathlib.Path('n'); "
@@ -185,6 +188,7 @@ async def test_a_running_job_is_neither_deleted_nor_restarted(open_jobs: Open) -
         await client.post(f"/api/scripts/{job_id}/kill", json={"grace_seconds": 0})
 
 
+@pytest.mark.req("JOBS-003")
 async def test_pages_are_newest_first_and_complete(open_jobs: Open) -> None:
     async with open_jobs(concurrency=1) as client:
         made = [await start(client, "true") for _ in range(5)]
@@ -196,6 +200,9 @@ async def test_pages_are_newest_first_and_complete(open_jobs: Open) -> None:
             params = {"limit": "2", "status": "completed"} | ({"cursor": cursor} if cursor else {})
             page = (await client.get("/api/scripts", params=params)).json()
             seen += [job["id"] for job in page["jobs"]]
+            assert all(
+                job["exit_code"] == 0 and job["started_at"] <= job["stopped_at"] for job in page["jobs"]
+            )
             cursor = page["next_cursor"]
             if cursor is None:
                 break
@@ -224,6 +231,7 @@ async def test_a_stop_of_the_server_waits_and_then_kills(open_jobs: Open) -> Non
         assert (await client.get(f"/api/scripts/{job_id}")).json()["status"] == "killed"
 
 
+@pytest.mark.req("JOBS-004")
 async def test_a_watcher_that_joins_late_or_comes_back_sees_each_line_once(open_jobs: Open) -> None:
     async with open_jobs() as client:
         job_id = await start(client, python("print('\\n'.join(map(str, range(12_345))))"))
@@ -240,6 +248,7 @@ async def test_a_watcher_that_joins_late_or_comes_back_sees_each_line_once(open_
         assert tail == ["12343", "12344"]
 
 
+@pytest.mark.req("JOBS-005")
 async def test_output_without_line_ends_and_invalid_utf8_is_kept(open_jobs: Open, tmp_path: Path) -> None:
     async with open_jobs() as client:
         code = "import sys; sys.stdout.buffer.write(b'\\xff\\x1b[31m' + b'x' * 10_000_000)"

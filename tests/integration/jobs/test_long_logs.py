@@ -13,7 +13,7 @@ import pytest
 from tests.integration.jobs.conftest import Open
 from tests.integration.jobs.test_life import ended, python, start
 
-pytestmark = pytest.mark.req("JOBS-001")
+pytestmark = pytest.mark.req("JOBS-005")
 
 LINES = 60_000
 #: Some 80 bytes a line in the log: five parts of a MiB.

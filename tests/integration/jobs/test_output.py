@@ -143,6 +143,7 @@ class TestWebSocket:
         async with httpx.AsyncClient(base_url=server.url, headers=server.headers) as client:
             return await start(client, f"python3 -c {shlex.quote(code)}")
 
+    @pytest.mark.req("JOBS-004")
     async def test_it_gets_what_was_what_comes_and_the_end(self, tmp_path: Path) -> None:
         code = "import os, time\nprint('first', flush=True)\nwhile not os.path.exists('go'): time.sleep(0.01)\nprint('last')"
         with ServerProcess(tmp_path / "house") as server:

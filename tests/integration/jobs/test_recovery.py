@@ -17,7 +17,7 @@ import pytest
 from runstead.platform.execution.process import sandbox_status
 from runstead.testing.server import ServerProcess
 
-pytestmark = pytest.mark.req("JOBS-001")
+pytestmark = pytest.mark.req("JOBS-007")
 SEALED = pytest.mark.skipif(not sandbox_status().available, reason=sandbox_status().reason)
 
 

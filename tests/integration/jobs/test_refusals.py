@@ -32,6 +32,7 @@ SCENARIOS = [
     Scenario(name="the server's variables", method="POST", url=URL, json={"command": "true", "env": {"RUNSTEAD_X": "1"}}, status=422),
     Scenario(name="the loader's variables", method="POST", url=URL, json={"command": "true", "env": {"LD_PRELOAD": "x"}}, status=422),
     Scenario(name="no time", method="POST", url=URL, json={"command": "true", "timeout": 0}, status=400, contains=["timeout"]),
+    Scenario(name="eight hours unless asked for", method="POST", url=URL, json={"command": "true"}, status=201, contains=['"timeout":28800']),
     Scenario(name="a cursor of somebody else", url=f"{URL}?cursor=x", status=400, contains=["cursor"]),
     Scenario(name="no such state", url=f"{URL}?status=sleeping", status=400, contains=["status"]),
     Scenario(name="too long a page", url=f"{URL}?limit=100000", status=400, contains=["limit"]),
@@ -44,6 +45,8 @@ SCENARIOS = [
 ]  # fmt: skip
 
 
+@pytest.mark.req("JOBS-008")
+@pytest.mark.req("JOBS-010")
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 async def test_refusals(open_jobs: Open, scenario: Scenario) -> None:
     async with open_jobs() as client:
@@ -51,6 +54,7 @@ async def test_refusals(open_jobs: Open, scenario: Scenario) -> None:
         await scenario.run(client)
 
 
+@pytest.mark.req("JOBS-008")
 async def test_only_the_commands_of_the_list_are_run(open_jobs: Open) -> None:
     async with open_jobs(commands=["echo", "back*"]) as client:
         assert (await client.post(URL, json={"command": "echo hello"})).status_code == 201

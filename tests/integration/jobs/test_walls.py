@@ -19,6 +19,7 @@ GROUPS = pytest.mark.skipif(not group_status().available, reason=group_status().
 pytestmark = pytest.mark.req("JOBS-001")
 
 
+@pytest.mark.req("JOBS-008")
 @GROUPS
 @pytest.mark.parametrize(
     ("code", "settings", "limit"),
@@ -46,6 +47,7 @@ async def test_a_job_gets_four_fifths_of_a_processor_unless_it_is_told_otherwise
     assert facts["cpu_seconds"] < 0.8 * 3 + 0.3
 
 
+@pytest.mark.req("JOBS-006")
 @pytest.mark.parametrize("how", ["kill", "timeout", "stop"])
 async def test_no_way_of_ending_leaves_a_daemon(open_jobs: Open, tmp_path: Path, how: str) -> None:
     marker, told = f"daemon-{time.monotonic_ns()}", tmp_path / "work/told"

@@ -85,6 +85,7 @@ def by(who: Any, limit: str = "3/minute", **more: Any) -> tuple[Rule, ...]:
 
 
 @pytest.mark.req("SEC-006")
+@pytest.mark.req("JOBS-010")
 async def test_the_headers_count_down_and_then_it_is_429(database: Database, stack: AsyncExitStack) -> None:
     client = await Node(database, stack, by("address")).client()
     for remaining in ("2", "1", "0"):

@@ -85,6 +85,7 @@ def sample(**changes: Any) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if value is not ...}
 
 
+@pytest.mark.req("EP-005")
 @given(new_entries=st.lists(entries(), max_size=3), results=st.lists(text | numbers | st.none(), max_size=3))
 def test_every_entry_of_the_contract_is_accepted_and_handed_back_unchanged(
     new_entries: list[dict[str, Any]], results: list[Any]
@@ -130,6 +131,7 @@ def test_what_is_not_an_answer_is_refused_with_where_and_why(stdout: bytes, reas
         parse_result(stdout)
 
 
+@pytest.mark.req("EP-005")
 @pytest.mark.parametrize(
     ("entry", "where"),
     [

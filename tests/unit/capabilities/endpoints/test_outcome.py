@@ -53,6 +53,7 @@ def test_a_good_end_is_an_answer() -> None:
     assert (verdict.status, verdict.answer, verdict.code) == (RunStatus.SUCCEEDED, {"results": [1]}, None)
 
 
+@pytest.mark.req("EP-004")
 @given(text=st.text(st.characters(codec="utf-8"), max_size=40), size=st.integers(1, 40))
 def test_the_tail_of_stderr_is_its_end_and_begins_with_a_whole_character(text: str, size: int) -> None:
     tail = stderr_tail(text.encode(), size)

@@ -79,6 +79,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path, name: str) -> None:
         argv_of(tmp_path / name)
 
 
+@pytest.mark.req("EP-008")
 def test_the_python_of_a_virtual_environment_goes_first(tmp_path: Path) -> None:
     venv_module.create(tmp_path / "venv", symlinks=True)
     script = file(tmp_path / "a.py", "#!/usr/bin/python3\n", 0o755)

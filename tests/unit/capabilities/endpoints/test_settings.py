@@ -109,6 +109,7 @@ def test_what_types_cannot_say_is_named_with_its_field(
     assert complaint in found[0][1]
 
 
+@pytest.mark.req("EP-001")
 def test_all_problems_are_reported_at_once(base_dir: Path) -> None:
     bad = declare(
         path="bad", script_path="missing.py", venv="nowhere", working_dir="nowhere", env=["MASTER_PASSWORD"]
@@ -150,6 +151,7 @@ folder = "kept"
     assert settings.section("runs").folder == base_dir / "kept"
 
 
+@pytest.mark.req("EP-001")
 def test_every_error_has_its_file_line_column_and_field(base_dir: Path) -> None:
     with pytest.raises(ConfigError) as refusal:
         read(

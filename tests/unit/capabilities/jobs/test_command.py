@@ -29,6 +29,7 @@ def test_what_stands_in_quotes_is_text(command: str, argv: tuple[str, ...]) -> N
     assert split_command(command, PLAIN) == argv
 
 
+@pytest.mark.req("JOBS-008")
 @pytest.mark.parametrize(
     ("command", "column"),
     [

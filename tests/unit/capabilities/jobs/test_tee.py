@@ -39,6 +39,7 @@ def test_what_a_crash_left_is_no_line(stored: bytes) -> None:
         Line.decode(stored)
 
 
+@pytest.mark.req("JOBS-005")
 @given(st.lists(st.integers(min_value=0, max_value=30), max_size=60), st.integers(min_value=1, max_value=70))
 def test_the_ring_keeps_the_newest_within_its_bounds(sizes: list[int], start: int) -> None:
     ring = Ring(lines_max=10, bytes_max=100)

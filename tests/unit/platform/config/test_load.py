@@ -467,6 +467,7 @@ def test_a_secret_in_a_file_is_not_shown_in_the_message(folder: Folder) -> None:
 # Who may listen where
 
 
+@pytest.mark.req("EP-006")
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "localhost", "::1", "[::1]"])
 def test_loopback_needs_no_password(folder: Folder, host: str) -> None:
     assert folder.problems(env={"RUNSTEAD_HOST": host}) == []
