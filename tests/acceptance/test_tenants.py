@@ -151,6 +151,7 @@ async def test_apps_of_one_name_have_a_database_for_each_tenant(street: Street) 
     assert (await clients["beta"].get("/notes")).json() == ["of beta"]
 
 
+@pytest.mark.req("DATA-007")
 @pytest.mark.timeout(180)
 async def test_no_tenant_sees_anything_of_another_or_of_the_house(street: Street) -> None:
     clients = {

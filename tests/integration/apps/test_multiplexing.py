@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections.abc import Callable
 
+import pytest
 from tests.integration.apps.conftest import Open
 
 from runstead.platform.execution.script import Invocation, Program, ScriptPool
@@ -54,6 +55,7 @@ async def test_requests_that_wait_share_a_worker(open_apps: Open) -> None:
         assert host.pool.figures()["open"] == 0
 
 
+@pytest.mark.req("HTTP-004")
 async def test_waiting_ends_in_every_way(open_apps: Open) -> None:
     async with open_apps(workers=1, profile="dev", request_timeout_ms=1500) as host:
         await host.serve(WAITS, *ROUTES)

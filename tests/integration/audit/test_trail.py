@@ -80,6 +80,7 @@ async def test_a_thousand_acts_at_once_give_an_unbroken_chain(audit: Audit) -> N
     assert {one.entry.resource for one in found} == {f"job:{n}" for n in range(1000)}
 
 
+@pytest.mark.req("LOG-008")
 async def test_the_database_refuses_to_change_or_remove_an_entry(audit: Audit, database: Database) -> None:
     await audit.write("user.create")
     for statement in (entries.update().values(actor="nobody"), entries.delete()):
@@ -116,6 +117,7 @@ async def test_details_renumbering_removal_and_a_cut_end_are_found(audit: Audit,
     assert (await audit.verify()).whole, "an empty trail that begins anew is one: copy it out in time"
 
 
+@pytest.mark.req("LOG-008")
 async def test_old_entries_go_and_the_rest_still_verifies(audit: Audit, clock: FakeClock) -> None:
     assert await audit.sweep() == 0
     for number in range(10):
@@ -157,6 +159,7 @@ async def test_filters_and_pages(audit: Audit, clock: FakeClock) -> None:
     assert [one.seq for one in await audit.query(Filter(), limit=2, before=2)] == [1]
 
 
+@pytest.mark.req("SEC-012")
 async def test_an_alert_is_written_down_and_told_once(database: Database, clock: FakeClock) -> None:
     await migrate(database, {"audit": MIGRATIONS})
     told: asyncio.Queue[Alert] = asyncio.Queue()
@@ -190,6 +193,8 @@ async def test_doors(audit: Audit, scenario: Scenario) -> None:
         await scenario.run(client)
 
 
+@pytest.mark.req("LOG-008")
+@pytest.mark.req("SEC-012")
 async def test_it_is_read_and_exported_in_each_form(audit: Audit) -> None:
     async with running(routes=[audit_routes(audit)], headers=AS_ADMINISTRATOR) as client:
         for number in range(3):

@@ -30,6 +30,7 @@ def get(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\n".encode() + HOST + b"\r\n"
 
 
+@pytest.mark.req("DEPLOY-006")
 @each_engine
 async def test_a_stop_lets_requests_finish_ends_streams_and_takes_nothing_new(engine: str) -> None:
     async with (
@@ -152,6 +153,7 @@ AMBIGUOUS = {
 }  # fmt: skip
 
 
+@pytest.mark.req("STD-001")
 @each_engine
 @pytest.mark.req("SEC-001")
 async def test_ambiguous_requests_are_refused_and_smuggle_nothing(engine: str) -> None:

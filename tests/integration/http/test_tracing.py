@@ -78,6 +78,7 @@ def attributes(span: Any) -> dict[str, Any]:
     return {item.key: item.value.string_value or item.value.int_value for item in span.attributes}
 
 
+@pytest.mark.req("DEPLOY-008")
 async def test_a_request_is_a_span_below_its_callers(collector: Collector) -> None:
     log = io.StringIO()
     redactor = Redactor("hunter22")

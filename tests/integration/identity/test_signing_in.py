@@ -31,6 +31,7 @@ async def test_somebody_signs_in_is_known_and_signs_out(world: World) -> None:
     assert "session.end" in world.trail.actions()
 
 
+@pytest.mark.req("AUTH-003")
 async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(world: World) -> None:
     await world.accounts.people.create(name="Ada", password=PASSWORD)
     browser = await world.browser()
@@ -137,6 +138,7 @@ async def test_a_cookie_that_was_changed_or_made_up_opens_nothing(world: World) 
         assert me.json()["kind"] == "anonymous", one
 
 
+@pytest.mark.req("AUTH-003")
 async def test_a_session_ends_when_it_is_unused_and_when_it_is_old(world: World) -> None:
     _, browser = await world.person("Ada", "viewer")
     for _ in range(3):

@@ -68,6 +68,7 @@ async def test_a_trusted_proxy_tells_that_it_was_https() -> None:
         assert (await client.get("/thing", headers=headers)).status_code == 403
 
 
+@pytest.mark.req("HTTP-007")
 async def test_without_a_policy_no_page_elsewhere_reads_anything() -> None:
     async with running(routes=ROUTES) as client:
         for method, headers in (("GET", PAGE), ("OPTIONS", PREFLIGHT)):
@@ -76,6 +77,7 @@ async def test_without_a_policy_no_page_elsewhere_reads_anything() -> None:
         assert (await client.post("/thing", headers=PAGE)).status_code == 403
 
 
+@pytest.mark.req("HTTP-007")
 @pytest.mark.req("SEC-011")
 async def test_an_allowed_origin_may_and_another_may_not() -> None:
     policy = CorsSettings(origins=("https://app.example",), credentials=True)
@@ -106,6 +108,7 @@ async def test_an_allowed_origin_may_and_another_may_not() -> None:
         assert "Origin" in plain.headers["vary"]
 
 
+@pytest.mark.req("HTTP-007")
 async def test_any_origin_gets_no_credentials() -> None:
     async with running(routes=ROUTES, settings=settings(cors=CorsSettings(origins=("*",)))) as client:
         answer = await client.get("/thing", headers=PAGE)

@@ -573,6 +573,7 @@ async def test_a_client_that_goes_away_in_its_body_is_no_server_error() -> None:
         assert conversation.status == 400
 
 
+@pytest.mark.req("DEPLOY-005")
 async def test_health_shows_each_dependency() -> None:
     async def fine() -> dict[str, int]:
         return {"rows": 3}
@@ -603,6 +604,7 @@ async def test_health_shows_each_dependency() -> None:
             assert (await client.get("/ready")).status_code == ready
 
 
+@pytest.mark.req("DEPLOY-005")
 async def test_ready_follows_the_life_of_the_server() -> None:
     health = Health()
     async with running(health=health) as client:
