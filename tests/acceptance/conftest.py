@@ -1,29 +1,15 @@
-"""The shipped examples, served by a real process. Of the apps only hello: what they answer is for test_example_apps."""
+"""The whole server: as a real process, or in this one with everybody in it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
+from tests.acceptance.house import EXAMPLES, Furnished, House, furnish, house
 
 from runstead.testing.server import ServerProcess
-
-ROOT = Path(__file__).parents[2]
-
-EXAMPLES = f"""
-[apps]
-folders = ["{ROOT}/tests/acceptance/apps"]
-[[endpoints]]
-name = "wordcount"
-path = "/wordcount"
-script_path = "{ROOT}/examples/endpoints/wordcount.py"
-[runs]
-record = true
-[jobs]
-record = true
-working_dir = "{ROOT}"
-"""
 
 
 @pytest.fixture
@@ -39,3 +25,14 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
     yield start
     for server in started:
         server.kill()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def furnished(tmp_path_factory: pytest.TempPathFactory) -> Furnished:
+    return await furnish(tmp_path_factory.mktemp("furnished"))
+
+
+@pytest.fixture
+async def world(tmp_path: Path, furnished: Furnished) -> AsyncIterator[House]:
+    async with house(tmp_path, furnished) as one:
+        yield one

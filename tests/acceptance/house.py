@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -10,11 +12,27 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-from tests.acceptance.conftest import EXAMPLES
 
 from runstead.bootstrap import opened
 from runstead.catalogue import sections
 from runstead.platform.config import load
+
+REPOSITORY: Final = Path(__file__).parents[2]
+
+#: The shipped examples. Of the apps only hello: what they answer is for test_example_apps.
+EXAMPLES = f"""
+[apps]
+folders = ["{REPOSITORY}/tests/acceptance/apps"]
+[[endpoints]]
+name = "wordcount"
+path = "/wordcount"
+script_path = "{REPOSITORY}/examples/endpoints/wordcount.py"
+[runs]
+record = true
+[jobs]
+record = true
+working_dir = "{REPOSITORY}"
+"""
 
 PASSWORD: Final = "violet-Kettle-27-harbour"
 MASTER_PASSWORD: Final = "master-password-of-the-matrix"
@@ -45,9 +63,9 @@ class House:
 async def people(
     root: httpx.AsyncClient,
     client: Callable[..., Awaitable[httpx.AsyncClient]],
-    clients: dict[str, httpx.AsyncClient],
+    headers: dict[str, dict[str, str]],
 ) -> dict[str, str]:
-    """Make everybody, each with a token; their ids."""
+    """Make everybody, each with a token that goes into ``headers``; their ids."""
     roles = {
         "stranger": ["developer"],
         "owner": ["developer"],
@@ -66,15 +84,81 @@ async def people(
         answer = await browser.post("/auth/login", json={"name": name, "password": PASSWORD})
         browser.headers["X-CSRF-Token"] = answer.cookies["runstead-csrf"]
         token = (await browser.post("/api/tokens", json={"name": "matrix"})).json()["token"]
-        clients[name], ids[name] = await client(Authorization=f"Bearer {token}"), user["id"]
+        headers[name], ids[name] = {"Authorization": f"Bearer {token}"}, user["id"]
         if name == "admin":
             narrow = await browser.post("/api/tokens", json={"name": "narrow", "scopes": ["jobs.read"]})
-            clients["narrow"] = await client(Authorization=f"Bearer {narrow.json()['token']}")
+            headers["narrow"] = {"Authorization": f"Bearer {narrow.json()['token']}"}
     return ids
 
 
+@dataclass(frozen=True)
+class Furnished:
+    """A house that was built and left. Whoever wants one gets a copy: to make everybody takes ten seconds, mostly of Argon2."""
+
+    data: Path
+    #: Name → what the person sends with each request.
+    headers: Mapping[str, Mapping[str, str]]
+    paths: Mapping[str, Any]
+    values: Mapping[str, str]
+    ids: Mapping[str, str]
+
+
+async def furnish(folder: Path) -> Furnished:
+    """Build a house with everybody in it, and leave it."""
+    async with _open(folder) as client:
+        root = await client(**{"X-Admin-Token": "admin-token-of-the-matrix"})
+        headers = {
+            NOBODY: {},
+            OPERATOR: {"X-Master-Password": MASTER_PASSWORD},
+            ROOT: {"X-Admin-Token": "admin-token-of-the-matrix"},
+        }
+        ids = await people(root, client, headers)
+        outer = (await root.post("/api/groups", json={"name": "readers", "roles": ["viewer"]})).json()["id"]
+        inner = (await root.post("/api/groups", json={"name": "interns"})).json()["id"]
+        await root.put(f"/api/groups/{outer}/members/group:{inner}")
+        await root.put(f"/api/groups/{inner}/members/user:{ids['member']}")
+        await root.post(
+            "/api/grants",
+            json={"subject": f"user:{ids['granted']}", "permission": "owner", "resource": "app:mine"},
+        )
+        values = await things(await client(**headers["owner"]))
+        paths = (await root.get("/openapi.json")).json()["paths"]
+    return Furnished(folder / "data", headers, paths, values, ids)
+
+
+async def things(owner: httpx.AsyncClient) -> dict[str, str]:
+    """One of each, made by the owner: path parameter → which."""
+    assert (await owner.put("/api/apps/mine", content=b"function init() {}")).status_code == 201
+    job = (await owner.post("/api/scripts", json={"command": "true"})).json()
+    secret = {"id": "of-owner", "value": "value-of-owner"}
+    assert (await owner.post("/editor/api/secrets", json=secret)).status_code == 201
+    plan = {"cron": "@yearly", "command": "true"}
+    schedule = (await owner.post("/api/schedules", json=plan)).json()["id"]
+    template = {"name": "greet", "definition": {"command": "true"}}
+    assert (await owner.post("/api/templates", json=template)).status_code == 201
+    return {
+        "template": "greet",
+        "app_id": "mine",
+        "job_id": job["id"],
+        "name": "wordcount",
+        "number": "1",
+        "secret_id": "of-owner",
+        "schedule_id": schedule,
+    }
+
+
 @asynccontextmanager
-async def house(folder: Path) -> AsyncIterator[House]:
+async def house(folder: Path, furnished: Furnished) -> AsyncIterator[House]:
+    """A copy of the furnished one, open."""
+    await asyncio.to_thread(shutil.copytree, furnished.data, folder / "data")
+    async with _open(folder) as client:
+        clients = {name: await client(**headers) for name, headers in furnished.headers.items()}
+        yield House(clients, furnished.paths, furnished.values, furnished.ids, folder / "data", client)
+
+
+@asynccontextmanager
+async def _open(folder: Path) -> AsyncIterator[Callable[..., Awaitable[httpx.AsyncClient]]]:
+    """The server over this folder; what it gives makes clients, each with its headers."""
     config = folder / "runstead.toml"
     config.write_text(EXAMPLES + "\n[identity]\nlockout_attempts = 1000000\n[tenants]\nenabled = true\n")
     env = {
@@ -98,42 +182,7 @@ async def house(folder: Path) -> AsyncIterator[House]:
                 httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers)
             )
 
-        root = await client(**{"X-Admin-Token": "admin-token-of-the-matrix"})
-        clients = {
-            NOBODY: await client(),
-            OPERATOR: await client(**{"X-Master-Password": MASTER_PASSWORD}),
-            ROOT: root,
-        }
-        ids = await people(root, client, clients)
-        outer = (await root.post("/api/groups", json={"name": "readers", "roles": ["viewer"]})).json()["id"]
-        inner = (await root.post("/api/groups", json={"name": "interns"})).json()["id"]
-        await root.put(f"/api/groups/{outer}/members/group:{inner}")
-        await root.put(f"/api/groups/{inner}/members/user:{ids['member']}")
-        await root.post(
-            "/api/grants",
-            json={"subject": f"user:{ids['granted']}", "permission": "owner", "resource": "app:mine"},
-        )
-        owner = clients["owner"]
-        assert (await owner.put("/api/apps/mine", content=b"function init() {}")).status_code == 201
-        job = (await owner.post("/api/scripts", json={"command": "true"})).json()
-        secret = {"id": "of-owner", "value": "value-of-owner"}
-        assert (await owner.post("/editor/api/secrets", json=secret)).status_code == 201
-        plan = {"cron": "@yearly", "command": "true"}
-        schedule = (await owner.post("/api/schedules", json=plan)).json()["id"]
-        template = {"name": "greet", "definition": {"command": "true"}}
-        assert (await owner.post("/api/templates", json=template)).status_code == 201
-        values = {
-            "template": "greet",
-            "app_id": "mine",
-            "job_id": job["id"],
-            "name": "wordcount",
-            "number": "1",
-            "secret_id": "of-owner",
-            "schedule_id": schedule,
-        }
-        yield House(
-            clients, (await root.get("/openapi.json")).json()["paths"], values, ids, folder / "data", client
-        )
+        yield client
 
 
 def operations(paths: Mapping[str, Any]) -> set[str]:

@@ -20,7 +20,7 @@ from urllib.parse import quote
 import httpx
 import pyotp
 import pytest
-from tests.acceptance.conftest import EXAMPLES
+from tests.acceptance.house import EXAMPLES
 
 from runstead.testing.files import content_of
 from runstead.testing.server import ServerProcess

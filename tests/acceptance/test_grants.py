@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import httpx
 import pytest
-from tests.acceptance.house import PASSWORD, ROOT, House, house
+from tests.acceptance.house import PASSWORD, ROOT, House
 from tests.acceptance.test_privacy import send_logs
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[House]:
-    async with house(tmp_path) as one:
-        yield one
 
 
 async def newcomer(world: House, *grants: tuple[str, str]) -> httpx.AsyncClient:

@@ -8,10 +8,9 @@ answer but 401 and 403: what is asked here is the door, not what lies behind it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
-from tests.acceptance.house import EVERYBODY, NOBODY, OPERATOR, PEOPLE, ROOT, filled, house, operations
+from tests.acceptance.house import EVERYBODY, NOBODY, OPERATOR, PEOPLE, ROOT, House, filled, operations
 
 ALL = EVERYBODY
 ADMINS = frozenset({"admin", ROOT})
@@ -114,46 +113,42 @@ BODIES: Final[Mapping[str, dict[str, Any]]] = {
 }
 
 
-async def test_everybody_gets_through_their_doors_and_through_no_other(tmp_path: Path) -> None:
-    async with house(tmp_path) as world:
-        described = operations(world.paths)
-        assert described - set(TABLE) == set(), "not in the table: say who may call them"
-        assert set(TABLE) - described == set(), "in the table, and nowhere else"
+async def test_everybody_gets_through_their_doors_and_through_no_other(world: House) -> None:
+    described = operations(world.paths)
+    assert described - set(TABLE) == set(), "not in the table: say who may call them"
+    assert set(TABLE) - described == set(), "in the table, and nowhere else"
 
-        wrong = []
-        # What removes comes last, parts before wholes, and those who may come after those who may not, the owner first of them: they succeed.
-        for operation in sorted(
-            TABLE, key=lambda one: (one.startswith("DELETE") and 9 - one.count("/"), one)
-        ):
-            method, path = operation.split(" ")
-            may = TABLE[operation]
-            for name in sorted(EVERYBODY, key=lambda one: (one in may, one != "owner", one)):
-                url = filled(path, world.values)
-                options = BODIES.get(operation, {})
-                if path.endswith("/owner"):
-                    # To whom it belongs already: the others are still to be asked.
-                    options = {"json": {"owner": f"user:{world.ids['owner']}"}}
-                answer = await world.clients[name].request(method, url, **options)
-                passed = answer.status_code not in (401, 403) or answer.json()["error"]["code"] == "E_LINK"
-                if passed != (name in may):
-                    wrong.append(f"{operation}: {name} got {answer.status_code} {answer.text[:120]}")
-                if not passed and may and (answer.status_code == 401) != (name == NOBODY):
-                    wrong.append(f"{operation}: {name} was refused by {answer.status_code}")
-        assert not wrong, "\n".join(wrong)
+    wrong = []
+    # What removes comes last, parts before wholes, and those who may come after those who may not, the owner first of them: they succeed.
+    for operation in sorted(TABLE, key=lambda one: (one.startswith("DELETE") and 9 - one.count("/"), one)):
+        method, path = operation.split(" ")
+        may = TABLE[operation]
+        for name in sorted(EVERYBODY, key=lambda one: (one in may, one != "owner", one)):
+            url = filled(path, world.values)
+            options = BODIES.get(operation, {})
+            if path.endswith("/owner"):
+                # To whom it belongs already: the others are still to be asked.
+                options = {"json": {"owner": f"user:{world.ids['owner']}"}}
+            answer = await world.clients[name].request(method, url, **options)
+            passed = answer.status_code not in (401, 403) or answer.json()["error"]["code"] == "E_LINK"
+            if passed != (name in may):
+                wrong.append(f"{operation}: {name} got {answer.status_code} {answer.text[:120]}")
+            if not passed and may and (answer.status_code == 401) != (name == NOBODY):
+                wrong.append(f"{operation}: {name} was refused by {answer.status_code}")
+    assert not wrong, "\n".join(wrong)
 
 
-async def test_the_description_says_the_same_as_the_table(tmp_path: Path) -> None:
+async def test_the_description_says_the_same_as_the_table(world: House) -> None:
     """Whether a credential is needed, and whether the machines' are enough."""
-    async with house(tmp_path) as world:
-        wrong = []
-        for operation in sorted(TABLE):
-            method, path = operation.split(" ")
-            described = world.paths[path][method.lower()]
-            security = described.get("security") or [{}]
-            schemes = {scheme for one in security for scheme in one}
-            open_to_all = TABLE[operation] == ALL
-            if open_to_all != (schemes == set()) and operation != "POST /api/log":
-                wrong.append(f"{operation}: described by {security}")
-            if ("adminToken" in schemes or "bearer" in schemes) and not TABLE[operation] & {ROOT, *PEOPLE}:
-                wrong.append(f"{operation}: nobody may, but {security}")
-        assert not wrong, "\n".join(wrong)
+    wrong = []
+    for operation in sorted(TABLE):
+        method, path = operation.split(" ")
+        described = world.paths[path][method.lower()]
+        security = described.get("security") or [{}]
+        schemes = {scheme for one in security for scheme in one}
+        open_to_all = TABLE[operation] == ALL
+        if open_to_all != (schemes == set()) and operation != "POST /api/log":
+            wrong.append(f"{operation}: described by {security}")
+        if ("adminToken" in schemes or "bearer" in schemes) and not TABLE[operation] & {ROOT, *PEOPLE}:
+            wrong.append(f"{operation}: nobody may, but {security}")
+    assert not wrong, "\n".join(wrong)

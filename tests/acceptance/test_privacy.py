@@ -7,21 +7,13 @@ import hmac
 import json
 import sqlite3
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from tests.acceptance.house import PASSWORD, ROOT, House, house
+from tests.acceptance.house import PASSWORD, ROOT, House
 
 from runstead.testing.files import content_of
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[House]:
-    async with house(tmp_path) as one:
-        yield one
 
 
 async def send_logs(root: httpx.AsyncClient, user_ids: list[str]) -> None:

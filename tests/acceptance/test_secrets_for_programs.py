@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from tests.acceptance.conftest import EXAMPLES
-from tests.acceptance.house import House, house
+from tests.acceptance.house import EXAMPLES, House
 
 from runstead.testing.files import content_of
 from runstead.testing.server import ServerProcess
@@ -22,12 +21,6 @@ PRINTS = (
     "python3 -c \"import os,sys,base64,time; v=os.environ['KEY']; print('whole', v); print(base64.b64encode(v.encode()).decode()); "
     "sys.stdout.write('half '+v[:9]); sys.stdout.flush(); time.sleep(0.2); print(v[9:]); print('err', v, file=sys.stderr)\""
 )
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[House]:
-    async with house(tmp_path) as one:
-        yield one
 
 
 async def output(client: httpx.AsyncClient, job: str) -> str:

@@ -12,8 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.acceptance.conftest import EXAMPLES
-from tests.acceptance.house import operations
+from tests.acceptance.house import EXAMPLES, operations
 from tests.acceptance.test_permission_matrix import ALL, BODIES, TABLE
 from tests.services import PostgresCluster
 
