@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,3 +78,15 @@ def test_every_command_of_bootstrap_is_there() -> None:
     for name, (target, _) in COMMANDS.items():
         module, _, attribute = target.partition(":")
         assert hasattr(importlib.import_module(module), attribute), f"{name} → {target}"
+
+
+def test_the_commands_that_talk_to_a_server_do_not_load_one() -> None:
+    """Whoever types one waits for what it imports."""
+    modules = sorted({target.partition(":")[0] for target, _ in COMMANDS.values() if ".cli:" in target})
+    assert len(modules) > 10
+    unwanted = ("litestar", "sqlalchemy", "granian", "structlog", "prometheus_client")
+    program = (
+        f"import {', '.join(modules)}\nimport sys\nprint([one for one in {unwanted} if one in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -17,8 +17,9 @@ from runstead.capabilities.jobs import MIGRATIONS
 from runstead.capabilities.jobs.errors import JobNotFoundError, QueueFullError
 from runstead.capabilities.jobs.model import Job, Status
 from runstead.capabilities.jobs.newjob import NewJob
-from runstead.capabilities.jobs.schedules import Schedules, ScheduleStore
 from runstead.capabilities.jobs.schedules.model import Plan, ScheduleNotFoundError
+from runstead.capabilities.jobs.schedules.service import Schedules
+from runstead.capabilities.jobs.schedules.store import ScheduleStore
 from runstead.kernel.ids import new_id
 from runstead.platform.storage.sql import Database, migrate
 from runstead.testing.clock import FakeClock

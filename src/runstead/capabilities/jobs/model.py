@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from runstead.kernel.clock import rfc3339
-from runstead.platform.execution.process import Exit
+
+if TYPE_CHECKING:
+    # The command line reads this module, and starts no processes.
+    from runstead.platform.execution.process import Exit
 
 #: Seconds that a job may run when it does not say.
 TIMEOUT_SECONDS_DEFAULT: Final = 8 * 3600

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from runstead.capabilities.records.canonical import NotCanonicalError, canonical_json
-from runstead.capabilities.records.errors import InvalidRecordError, RecordTooLargeError, RunConflictError
-from runstead.capabilities.records.model import Accepted, Scope
-from runstead.capabilities.records.results import ResultRecorder
-from runstead.capabilities.records.service import RecordsService
-from runstead.capabilities.records.settings import SECTION, RecordsSettings, inherited_environment, validate
-from runstead.kernel.capability import Capability, HealthCheck
-from runstead.kernel.clock import Clock, SystemClock
+from runstead.kernel.lazy import lazily
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
-
-    from runstead.platform.storage.objects import Objects
+    from runstead.capabilities.records.assembly import capability
+    from runstead.capabilities.records.canonical import NotCanonicalError, canonical_json
+    from runstead.capabilities.records.errors import InvalidRecordError, RecordTooLargeError, RunConflictError
+    from runstead.capabilities.records.model import Accepted, Scope
+    from runstead.capabilities.records.results import ResultRecorder
+    from runstead.capabilities.records.service import RecordsService
+    from runstead.capabilities.records.settings import (
+        SECTION,
+        RecordsSettings,
+        inherited_environment,
+        validate,
+    )
 
 __all__ = [
     "SECTION",
@@ -36,48 +37,16 @@ __all__ = [
     "validate",
 ]
 
-
-def capability(
-    *,
-    settings: RecordsSettings,
-    objects: Objects,
-    loopback: bool,
-    clock: Clock | None = None,
-    registry: CollectorRegistry | None = None,
-) -> Capability:
-    """Put the capability together. No I/O.
-
-    Its services: ``records`` is the :class:`RecordsService`; ``results`` the :class:`ResultRecorder`, whose ``handle`` takes the
-    outbox's ``jobs.finished`` and ``endpoints.finished``.
-
-    :param loopback: the server listens on loopback addresses only, so that ``auth_mode = "none"`` may mean everyone.
-    :param registry: where the figures go that a monitoring system reads.
-    """
-    # Here, so that the command line can read the section without loading the HTTP host.
-    from runstead.capabilities.records.access import Access
-    from runstead.capabilities.records.figures import Figures
-    from runstead.capabilities.records.http import RecordsDispatcher
-    from runstead.capabilities.records.keys import Layout
-
-    service = RecordsService(
-        objects=objects,
-        layout=Layout(settings.prefix),
-        clock=clock or SystemClock(),
-        figures=Figures(registry),
-    )
-    access = Access(mode=settings.auth_mode, token=settings.ingest_token, loopback=loopback)
-
-    async def probe() -> Mapping[str, Any]:
-        return await service.check()
-
-    return Capability(
-        name="records",
-        dispatchers=(RecordsDispatcher(service, access),),
-        commands="runstead.capabilities.records.cli:app",
-        services={
-            "records": service,
-            "results": ResultRecorder(service, organization=settings.organization, project=settings.project),
+if not TYPE_CHECKING:
+    __getattr__ = lazily(
+        __name__,
+        {
+            "assembly": ["capability"],
+            "canonical": ["NotCanonicalError", "canonical_json"],
+            "errors": ["InvalidRecordError", "RecordTooLargeError", "RunConflictError"],
+            "model": ["Accepted", "Scope"],
+            "results": ["ResultRecorder"],
+            "service": ["RecordsService"],
+            "settings": ["SECTION", "RecordsSettings", "inherited_environment", "validate"],
         },
-        checks=(HealthCheck(name="records", probe=probe),),
-        lifespan=service.opened,
     )
