@@ -9,6 +9,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from runstead.capabilities.logs import MIGRATIONS
+from runstead.capabilities.logs.admin import routes
+from runstead.capabilities.logs.http import LogsDispatcher
 from runstead.capabilities.logs.ports import Masker, Sealer
 from runstead.capabilities.logs.privacy import LogsPersonalData
 from runstead.capabilities.logs.service import LogsService
@@ -37,9 +39,6 @@ def capability(
     :param masker: masks secrets of the server in what senders write.
     :param registry: where the counters go that a monitoring system reads.
     """
-    from runstead.capabilities.logs.admin import routes
-    from runstead.capabilities.logs.http import LogsDispatcher
-
     service = LogsService(
         settings=settings,
         db=db,

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from prometheus_client import CollectorRegistry
+
+from runstead.capabilities.records.access import Access
+from runstead.capabilities.records.figures import Figures
+from runstead.capabilities.records.http import RecordsDispatcher
+from runstead.capabilities.records.keys import Layout
 from runstead.capabilities.records.results import ResultRecorder
 from runstead.capabilities.records.service import RecordsService
 from runstead.capabilities.records.settings import RecordsSettings
 from runstead.kernel.capability import Capability, HealthCheck
 from runstead.kernel.clock import Clock, SystemClock
-
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
-
-    from runstead.platform.storage.objects import Objects
+from runstead.platform.storage.objects import Objects
 
 
 def capability(
@@ -33,12 +35,6 @@ def capability(
     :param loopback: the server listens on loopback addresses only, so that ``auth_mode = "none"`` may mean everyone.
     :param registry: where the figures go that a monitoring system reads.
     """
-    # Here, so that the command line can read the section without loading the HTTP host.
-    from runstead.capabilities.records.access import Access
-    from runstead.capabilities.records.figures import Figures
-    from runstead.capabilities.records.http import RecordsDispatcher
-    from runstead.capabilities.records.keys import Layout
-
     service = RecordsService(
         objects=objects,
         layout=Layout(settings.prefix),
