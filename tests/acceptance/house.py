@@ -36,6 +36,7 @@ working_dir = "{REPOSITORY}"
 
 PASSWORD: Final = "violet-Kettle-27-harbour"
 MASTER_PASSWORD: Final = "master-password-of-the-matrix"
+ADMIN_TOKEN: Final = "admin-token-of-the-matrix"
 
 #: Everybody. `stranger` and `owner` are both developers; `owner` owns the app and the job that are asked about. `granted` has no
 #: role, but owns the app by a grant; `member` has none either, but is in a group that is in the group of viewers. `narrow` is
@@ -106,12 +107,12 @@ class Furnished:
 async def furnish(folder: Path) -> Furnished:
     """Build a house with everybody in it, and leave it."""
     async with _open(folder) as client:
-        root = await client(**{"X-Admin-Token": "admin-token-of-the-matrix"})
         headers = {
             NOBODY: {},
             OPERATOR: {"X-Master-Password": MASTER_PASSWORD},
-            ROOT: {"X-Admin-Token": "admin-token-of-the-matrix"},
+            ROOT: {"X-Admin-Token": ADMIN_TOKEN},
         }
+        root = await client(**headers[ROOT])
         ids = await people(root, client, headers)
         outer = (await root.post("/api/groups", json={"name": "readers", "roles": ["viewer"]})).json()["id"]
         inner = (await root.post("/api/groups", json={"name": "interns"})).json()["id"]
@@ -164,7 +165,7 @@ async def _open(folder: Path) -> AsyncIterator[Callable[..., Awaitable[httpx.Asy
     env = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
-        "RUNSTEAD_ADMIN_TOKEN": "admin-token-of-the-matrix",
+        "RUNSTEAD_ADMIN_TOKEN": ADMIN_TOKEN,
         "MASTER_PASSWORD": MASTER_PASSWORD,
         "RUNSTEAD_RECORDS_AUTH_MODE": "token",
         "RUNSTEAD_RECORDS_INGEST_TOKEN": "token-of-the-records",

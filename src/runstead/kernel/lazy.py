@@ -11,6 +11,8 @@ from typing import Any
 def lazily(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
     """The ``__getattr__`` of a package (PEP 562): a name is imported from its home when it is first asked for.
 
+    A type checker must not see it, or it would take every name to be there: packages import theirs for it apart.
+
     :param package: its ``__name__``.
     :param homes: module of the package → names that are shown of it. A name must not be that of a module: importing the module
         would take its place.

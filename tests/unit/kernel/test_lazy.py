@@ -53,7 +53,7 @@ def test_an_error_while_importing_is_told_as_it_is(package: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in python_files("src") if "lazily(" in path.read_text() and path.name == "__init__.py"],
+    [path for path in python_files("src") if path.name == "__init__.py" and "lazily(" in path.read_text()],
     ids=module_of,
 )
 def test_no_name_is_that_of_a_module_which_would_take_its_place(path: Path) -> None:

@@ -16,10 +16,7 @@ from runstead.capabilities.endpoints.ports import LogSink, NoLogs, NoSecrets, Re
 from runstead.capabilities.endpoints.recording import OutboxRecorder
 from runstead.capabilities.endpoints.runner import Runner
 from runstead.capabilities.endpoints.service import EndpointsService
-from runstead.capabilities.endpoints.settings import (
-    EndpointSettings,
-    RunsSettings,
-)
+from runstead.capabilities.endpoints.settings import EndpointSettings, RunsSettings
 from runstead.capabilities.endpoints.stats import Figures
 from runstead.kernel.capability import Capability, HealthCheck
 from runstead.kernel.clock import Clock, SystemClock
